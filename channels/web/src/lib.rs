@@ -1,0 +1,1 @@
+//! The web page that ships with the gateway.

@@ -1,0 +1,1 @@
+//! The functional core: events, threads, and the pure decisions over them.

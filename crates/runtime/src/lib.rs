@@ -1,0 +1,1 @@
+//! The imperative shell: accept, step, deliver, serve.

@@ -1,0 +1,1 @@
+//! The seam to durable state, and the embedded store.
