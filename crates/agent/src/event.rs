@@ -1,0 +1,457 @@
+//! Past-tense facts. A thread is a list of these and nothing else.
+//!
+//! Invariant: event JSON is for ever. Variants and optional fields are only ever added; `tests/events.rs` holds a
+//! snapshot of each variant. A reader that meets an event it does not know stops at that thread and says so.
+
+use channel::{Address, DeliveryKey, File, MessageRef, Person, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    id::{CallId, QuestionId, Version},
+    intent::Intent,
+};
+
+/// The version of the event format that this build writes.
+pub const FORMAT: u16 = 1;
+
+/// An event and when it was written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The format it was written in.
+    pub v: u16,
+    /// When it was committed, by the committing gateway's clock.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl Record {
+    /// An event of today's format.
+    pub fn new(at: Timestamp, event: Event) -> Self {
+        Self { v: FORMAT, at, event }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A conversation (or its next request) was given to an agent, or to none.
+    Routed(Routed),
+    /// Somebody said something.
+    Heard(Heard),
+    /// A model was asked and its output was a valid intent.
+    Thought(Thought),
+    /// A tool is about to run. Written before it runs.
+    Started(Started),
+    /// A tool call is over.
+    Acted(Acted),
+    /// A human was asked.
+    Asked(Question),
+    /// A human answered, and it counted.
+    Answered(Answer),
+    /// A human answered, and it did not count.
+    Refused(Refusal),
+    /// A question's deadline passed.
+    Lapsed {
+        /// Which question.
+        question: QuestionId,
+    },
+    /// Something was said to the people of the thread.
+    Said(Reply),
+    /// A message reached the platform.
+    Delivered {
+        /// Which message.
+        key: DeliveryKey,
+        /// The platform's name of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<MessageRef>,
+    },
+    /// A message will never reach its place.
+    Undelivered {
+        /// Which message; none when a platform reported it without saying which.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<DeliveryKey>,
+        /// What the platform said.
+        why: String,
+    },
+    /// Something went wrong, in a form that the next prompt can show.
+    Failed(Fault),
+    /// Work was stopped for the time being.
+    Paused {
+        /// By whom.
+        by: String,
+    },
+    /// Work goes on.
+    Resumed {
+        /// By whom.
+        by: String,
+    },
+    /// The request was given up.
+    Cancelled {
+        /// By whom.
+        by: String,
+    },
+    /// The agent gave the conversation to a human. A question to the desk follows.
+    HandedOver {
+        /// Why, one sentence.
+        why: String,
+    },
+    /// The request is done.
+    Finished,
+}
+
+/// An agent in one version.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AgentRef {
+    /// The name of its folder.
+    pub name: String,
+    /// SHA-256 of its files, hex. The files are kept under this name until no thread needs them.
+    pub version: String,
+}
+
+/// Who takes the request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Routed {
+    /// The thread's address; answers go back there.
+    pub home: Address,
+    /// The agent, pinned in this version until the request is done; none when no route took it.
+    pub agent: Option<AgentRef>,
+    /// Which rule decided: `routes[2]`, `the default`.
+    pub why: String,
+}
+
+/// Something a person said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Heard {
+    /// Who.
+    pub from: Person,
+    /// The platform's name of the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<MessageRef>,
+    /// When it was sent, as the platform says.
+    pub sent: Timestamp,
+    /// Their words, without quotes and signature.
+    pub text: String,
+    /// Their words as sent, where different.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<String>,
+    /// What came along.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<HeardFile>,
+}
+
+/// A file that came along.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeardFile {
+    /// Name, type, size, hash.
+    #[serde(flatten)]
+    pub file: File,
+    /// Its text, if it is a small text file: what the agent sees of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Why the bytes were not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<String>,
+}
+
+/// A model's answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Thought {
+    /// What the model wants.
+    pub intent: Intent,
+    /// How much of the log it had seen.
+    pub seen: Version,
+    /// The provider and model that answered: `anthropic/claude-…`, `scripted`.
+    pub model: String,
+    /// SHA-256 of the exact messages sent.
+    pub prompt: String,
+    /// What it cost.
+    #[serde(default)]
+    pub usage: Usage,
+    /// What the renderer had estimated for the input, in tokens, before correction.
+    #[serde(default)]
+    pub estimated: u64,
+    /// How often it had to be asked again before the output was valid.
+    #[serde(default)]
+    pub reasks: u32,
+    /// A label that people must see beside what this model says: `scripted model`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// What a model call cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens read.
+    pub input: u64,
+    /// Tokens written.
+    pub output: u64,
+    /// Milliseconds from request to the end of the response, re-asks included.
+    #[serde(default)]
+    pub ms: u64,
+    /// Requests made, re-asks and fall-backs included.
+    #[serde(default)]
+    pub calls: u32,
+}
+
+/// A tool call that begins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Started {
+    /// Which call.
+    pub call: CallId,
+    /// The tool.
+    pub tool: String,
+    /// The arguments that it is given.
+    pub args: Value,
+    /// SHA-256 of the arguments in canonical JSON.
+    pub hash: String,
+}
+
+/// A tool call that is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Acted {
+    /// Which call.
+    pub call: CallId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Milliseconds it took.
+    #[serde(default)]
+    pub ms: u64,
+    /// Files it made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<File>,
+}
+
+/// How a tool call ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// With a result.
+    Done(Value),
+    /// It failed, and certainly has no effect that matters, or says itself what it did.
+    Failed(Fault),
+    /// Nobody knows whether it took effect.
+    Unknown {
+        /// What is known.
+        why: String,
+    },
+}
+
+/// Something that went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// The sort.
+    pub kind: FaultKind,
+    /// A few lines at most, fit for a prompt.
+    pub what: String,
+}
+
+/// The sorts of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// The model's output was not a valid intent, also after it was asked again.
+    BadOutput,
+    /// No model answered.
+    ModelUnavailable,
+    /// The intent named a tool or a desk that the agent does not have, or arguments that do not fit.
+    BadCall,
+    /// The policy forbids the call, or a human denied the same call already.
+    Denied,
+    /// The tool said no.
+    ToolFailed,
+    /// The tool took too long.
+    ToolTimeout,
+    /// The context does not fit the budget, even squeezed.
+    ContextFull,
+    /// Nothing above.
+    Internal,
+}
+
+impl FaultKind {
+    /// The name it has in the log and in prompts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadOutput => "bad_output",
+            Self::ModelUnavailable => "model_unavailable",
+            Self::BadCall => "bad_call",
+            Self::Denied => "denied",
+            Self::ToolFailed => "tool_failed",
+            Self::ToolTimeout => "tool_timeout",
+            Self::ContextFull => "context_full",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// A question to humans. Its id is its place in the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Question {
+    /// What sort, and what hangs on it.
+    pub kind: QuestionKind,
+    /// What is asked, in the agent's words.
+    pub text: String,
+    /// The answers to choose from; empty means a text of one's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+    /// Who may answer.
+    pub audience: Audience,
+    /// Where its cards go, in this order.
+    pub asked: Vec<Address>,
+    /// The message that the card at home replies to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_reply_to: Option<MessageRef>,
+    /// Whose request caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requester: Option<Person>,
+    /// The agent that asks.
+    pub asker: AgentRef,
+    /// When nobody may answer any more; then it lapses, which never means yes.
+    pub deadline: Timestamp,
+}
+
+/// The sorts of question.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum QuestionKind {
+    /// The agent wants to know something.
+    Question,
+    /// A tool call waits for permission.
+    Approval {
+        /// The call.
+        call: CallId,
+        /// The tool.
+        tool: String,
+        /// The exact arguments.
+        args: Value,
+        /// SHA-256 of the arguments in canonical JSON: what is approved.
+        hash: String,
+    },
+    /// A tool call that must not be repeated has an unknown outcome.
+    Unknown {
+        /// The call.
+        call: CallId,
+        /// The tool.
+        tool: String,
+        /// The arguments.
+        args: Value,
+    },
+    /// The conversation was handed over; the answer is for the user.
+    HandOver,
+}
+
+/// Who may answer a question.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audience {
+    /// The person whose request it is.
+    #[serde(default)]
+    pub requester: bool,
+    /// Members and groups, by name; looked up when the answer comes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
+}
+
+/// An answer that counted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// To which question.
+    pub question: QuestionId,
+    /// By whom; `verified` says how that is known.
+    pub by: Person,
+    /// Which member that is, if one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// From where.
+    pub at: Address,
+    /// What.
+    pub decision: Decision,
+    /// The words, or the button: `pressed approve`, `wrote "approve"`.
+    pub how: String,
+}
+
+/// What an answer says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Run it.
+    Approve,
+    /// Do not.
+    Reject {
+        /// Why not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        comment: Option<String>,
+    },
+    /// One of the options, by its place.
+    Option(usize),
+    /// A text.
+    Text(String),
+}
+
+/// An answer that did not count.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// To which question.
+    pub question: QuestionId,
+    /// By whom.
+    pub by: Person,
+    /// From where; the explanation goes back there.
+    pub at: Address,
+    /// The message it came in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<MessageRef>,
+    /// Their words, or the button.
+    pub text: String,
+    /// Why not.
+    pub why: Why,
+}
+
+/// Why an answer did not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// This person may not answer this question.
+    NotPermitted,
+    /// The channel cannot prove who this is.
+    Unverified,
+    /// It was answered before.
+    Settled,
+    /// Its deadline had passed.
+    Expired,
+    /// The words are not a clear decision.
+    Unclear,
+}
+
+/// Something said to the people of the thread.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// Where to: the thread's home, or the place a desk was asked at.
+    pub to: Address,
+    /// The message it replies to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_reply_to: Option<MessageRef>,
+    /// The words, as CommonMark.
+    pub text: String,
+    /// Files that go along.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<File>,
+    /// Who says it.
+    pub by: Author,
+    /// A label that is shown beside the words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Who says something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Author {
+    /// The agent.
+    Agent,
+    /// The gateway, in its own fixed words.
+    Gateway,
+    /// A member, by hand.
+    Member(String),
+}

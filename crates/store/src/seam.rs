@@ -1,0 +1,316 @@
+//! What a store does. The laws are in `testkit::store_laws!`.
+
+use std::time::Duration;
+
+use agent::{Home, Record, ThreadId, Version};
+use async_trait::async_trait;
+use channel::{Address, ChannelName, DeliveryKey, InboundKey, MessageRef, Outgoing, Timestamp};
+
+/// Durable state. Every method may be called from any task at any time.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// The events of a thread from place `from` on; empty for a thread that does not exist.
+    ///
+    /// # Errors
+    /// `Unreadable` when an event is not understood; `Away`.
+    async fn load(&self, thread: &ThreadId, from: Version) -> Result<Vec<Record>, Error>;
+
+    /// Writes one batch, whole or not at all; returns the thread's new version.
+    ///
+    /// # Errors
+    /// `Conflict`, `Duplicate`, `Fenced`: nothing was written. `Away`: nothing was written, or the answer was lost.
+    async fn commit(&self, batch: Batch) -> Result<Version, Error>;
+
+    /// Takes work that is due, waiting up to `claim.wait` for some to come. May return nothing.
+    ///
+    /// # Errors
+    /// `Away`.
+    async fn claim(&self, claim: Claim) -> Result<Vec<Work>, Error>;
+
+    /// Keeps a lease for `ttl` from now.
+    ///
+    /// # Errors
+    /// `Fenced` when it was lost; `Away`.
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<(), Error>;
+
+    /// Gives a lease back, and says when the work is due again.
+    ///
+    /// # Errors
+    /// `Fenced` when it was lost; `Away`.
+    async fn release(&self, lease: &Lease, again: Again) -> Result<(), Error>;
+
+    /// The youngest thread at a home.
+    ///
+    /// # Errors
+    /// `Away`.
+    async fn latest(&self, home: &Home) -> Result<Option<ThreadId>, Error>;
+
+    /// Threads in the order they were last written, latest first, at most `limit` of them after `skip`.
+    ///
+    /// # Errors
+    /// `Away`.
+    async fn threads(&self, skip: usize, limit: usize) -> Result<Vec<Summary>, Error>;
+
+    /// Messages out, in the order they were committed.
+    ///
+    /// # Errors
+    /// `Away`.
+    async fn sent(&self, query: SentQuery) -> Result<Vec<Sent>, Error>;
+
+    /// A kept value.
+    ///
+    /// # Errors
+    /// `Away`.
+    async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Keeps a value under a name, durably; replaces what was there.
+    ///
+    /// # Errors
+    /// `Away`.
+    async fn put(&self, name: &str, value: &[u8]) -> Result<(), Error>;
+}
+
+/// What is written together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// The thread; it comes to be with its first batch.
+    pub thread: ThreadId,
+    /// The version the thread must have; none to append whatever came between. A decision says `Some`, a fact that
+    /// has already happened says `None`.
+    pub expect: Option<Version>,
+    /// A lease on the thread that must still be held.
+    pub fence: Option<Lease>,
+    /// Events to append.
+    pub records: Vec<Record>,
+    /// Names of the inbound that caused this. If any was seen before, nothing is written.
+    pub keys: Vec<InboundKey>,
+    /// Messages to send. One whose key is in the outbox already is left as it is.
+    pub outgoing: Vec<Outgoing>,
+    /// Whether a worker is to look at the thread now.
+    pub wake: bool,
+    /// The message whose sending this batch ends. Its lease must still be held.
+    pub settle: Option<Settle>,
+}
+
+impl Batch {
+    /// A batch that does nothing yet.
+    pub fn new(thread: ThreadId) -> Self {
+        Self {
+            thread,
+            expect: None,
+            fence: None,
+            records: Vec::new(),
+            keys: Vec::new(),
+            outgoing: Vec::new(),
+            wake: false,
+            settle: None,
+        }
+    }
+}
+
+/// The end of one message's sending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settle {
+    /// The lease it was claimed with.
+    pub lease: Lease,
+    /// `Sent` or `Dead`; never `Waiting`.
+    pub state: SendState,
+    /// The platform's name of it.
+    pub message: Option<MessageRef>,
+}
+
+/// A claim on work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Who asks; the same name for the life of a process.
+    pub worker: String,
+    /// What sort of work.
+    pub wanted: Wanted,
+    /// At most so much.
+    pub max: usize,
+    /// How long the lease is held without a renewal.
+    pub ttl: Duration,
+    /// How long to wait for work to come.
+    pub wait: Duration,
+}
+
+/// A sort of work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Threads whose next step is due.
+    Turns,
+    /// Messages of one channel that are due. Of each address only the oldest unsettled message, so that order is kept.
+    Sends(ChannelName),
+}
+
+/// Claimed work.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
+    /// A thread to step.
+    Turn {
+        /// The lease; it names the thread.
+        lease: Lease,
+        /// The thread.
+        thread: ThreadId,
+    },
+    /// A message to send.
+    Send {
+        /// The lease; it names the message.
+        lease: Lease,
+        /// The thread it belongs to.
+        thread: ThreadId,
+        /// The message.
+        outgoing: Box<Outgoing>,
+        /// Which attempt this is, counting from 1; counted durably before it begins.
+        attempt: u32,
+        /// When the first attempt began.
+        since: Timestamp,
+    },
+}
+
+/// The right to work on a thread or a message, until it is released, expires or is taken over.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// The thread's id or the message's key.
+    pub on: String,
+    /// Rises each time the lease is taken; an older one commits nothing.
+    pub epoch: u64,
+}
+
+/// When work is due again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// A thread waits: until `until`, or until something is written beyond `seen`. If that happened already, it is due now.
+    Sleep {
+        /// The version that was looked at.
+        seen: Version,
+        /// The next deadline, if there is one.
+        until: Option<Timestamp>,
+    },
+    /// It did not work; not before `at`.
+    Retry {
+        /// When.
+        at: Timestamp,
+        /// Why, for the operator.
+        why: String,
+    },
+}
+
+/// A message and what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sent {
+    /// The thread it belongs to.
+    pub thread: ThreadId,
+    /// The message.
+    pub outgoing: Outgoing,
+    /// What became of it.
+    pub state: SendState,
+    /// The platform's name of it, once sent.
+    pub message: Option<MessageRef>,
+    /// The last error, while it waits.
+    pub error: Option<String>,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendState {
+    /// It waits or is being sent.
+    Waiting,
+    /// The platform has it.
+    Sent,
+    /// It will never be sent.
+    Dead,
+}
+
+/// Which messages to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SentQuery {
+    /// All to this address.
+    At(Address),
+    /// The one with this key.
+    Key(DeliveryKey),
+    /// The one with this name on this channel.
+    Message(ChannelName, MessageRef),
+    /// All that wait, on any channel.
+    Waiting,
+}
+
+/// One thread in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Its id.
+    pub thread: ThreadId,
+    /// How many events it has.
+    pub version: Version,
+    /// When it was last written.
+    pub updated: Timestamp,
+    /// When it is due; none when it sleeps without a deadline.
+    pub due: Option<Timestamp>,
+}
+
+/// What a store can say no with.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The thread has another version than expected; load and decide again.
+    #[error("thread {thread} is at version {actual}, not the expected one")]
+    Conflict {
+        /// The thread.
+        thread: ThreadId,
+        /// The version it has.
+        actual: Version,
+    },
+    /// One of the inbound keys was seen before.
+    #[error("the inbound `{key}` was taken before")]
+    Duplicate {
+        /// Which key.
+        key: String,
+    },
+    /// The lease was lost to another worker.
+    #[error("the lease on {on} was lost")]
+    Fenced {
+        /// What it was on.
+        on: String,
+    },
+    /// A record in the log is not understood by this build.
+    #[error("event {seq} of thread {thread} cannot be read: {why}")]
+    Unreadable {
+        /// The thread.
+        thread: ThreadId,
+        /// The place in the log.
+        seq: u64,
+        /// What is wrong.
+        why: String,
+    },
+    /// Another process holds the store.
+    #[error(
+        "{path} is in use by another process{holder}; stop that one first, or give this one another `store.path`"
+    )]
+    InUse {
+        /// The file.
+        path: String,
+        /// ` (pid 123)` where it is known.
+        holder: String,
+    },
+    /// The store cannot be reached or written: a full disk, a lost file.
+    #[error("the store is away: {why}")]
+    Away {
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// Reads the time. Behind a seam so that a simulation can hold the hands.
+pub trait Clock: Send + Sync {
+    /// Now, UTC.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
