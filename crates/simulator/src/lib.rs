@@ -1,1 +1,8 @@
-//! Real peers on loopback for tests: mail servers that configure and start themselves.
+//! Real peers on loopback for tests: servers that configure and start themselves, and clean up after themselves.
+//!
+//! Invariant: nothing listens on anything but loopback, on ports the system gave out a moment before.
+//! Invariant: what was started ends with the value that started it, and also when the test process is killed.
+//! Invariant: a missing program is an error that names the Debian packages, never a test that passes by itself.
+
+pub mod mail;
+pub mod wire;
