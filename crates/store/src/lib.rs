@@ -9,6 +9,6 @@
 mod seam;
 
 pub use seam::{
-    Again, Batch, Claim, Clock, Error, Lease, SendState, Sent, SentQuery, Settle, Store, Summary,
-    SystemClock, Wanted, Work,
+    Again, BATCH_MAX, Batch, CLAIM_MAX, Claim, Clock, Error, KEYS_KEPT, Lease, SENT_MAX, SendState, Sent,
+    SentQuery, Settle, Store, Summary, SystemClock, VALUE_MAX, Wanted, Work,
 };

@@ -6,6 +6,17 @@ use agent::{Home, Record, ThreadId, Version};
 use async_trait::async_trait;
 use channel::{Address, ChannelName, DeliveryKey, InboundKey, MessageRef, Outgoing, Timestamp};
 
+/// The most messages that [`Store::sent`] returns.
+pub const SENT_MAX: usize = 10_000;
+/// The most work that one [`Store::claim`] takes, whatever it asks for.
+pub const CLAIM_MAX: usize = 256;
+/// The most bytes of a kept value.
+pub const VALUE_MAX: usize = 64 << 20;
+/// The most bytes of a batch, as JSON.
+pub const BATCH_MAX: usize = 32 << 20;
+/// How long an inbound key is remembered, at least.
+pub const KEYS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// Durable state. Every method may be called from any task at any time.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -18,22 +29,25 @@ pub trait Store: Send + Sync {
     /// Writes one batch, whole or not at all; returns the thread's new version.
     ///
     /// # Errors
-    /// `Conflict`, `Duplicate`, `Fenced`: nothing was written. `Away`: nothing was written, or the answer was lost.
+    /// `Duplicate`, `Fenced`, `Conflict` (the first of these that applies), `Refused`: nothing was written. `Away`:
+    /// nothing was written, or the answer was lost; the same batch may come again if its keys, its `expect` or its
+    /// `settle` keep it from counting twice.
     async fn commit(&self, batch: Batch) -> Result<Version, Error>;
 
-    /// Takes work that is due, waiting up to `claim.wait` for some to come. May return nothing.
+    /// Takes work that is due, longest due first, waiting up to `claim.wait` for some to come. May return nothing.
+    /// A caller that gives up waiting (drops the future) leaves nothing leased, as far as the store can tell.
     ///
     /// # Errors
-    /// `Away`.
+    /// `Away`; `Refused` by a store that was opened for reading.
     async fn claim(&self, claim: Claim) -> Result<Vec<Work>, Error>;
 
-    /// Keeps a lease for `ttl` from now.
+    /// Keeps a lease for `ttl` from now. One that expired and was not taken over is held again.
     ///
     /// # Errors
     /// `Fenced` when it was lost; `Away`.
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<(), Error>;
 
-    /// Gives a lease back, and says when the work is due again.
+    /// Gives a lease back, and says when the work is due again. A wake that came while it was held is not lost.
     ///
     /// # Errors
     /// `Fenced` when it was lost; `Away`.
@@ -51,10 +65,10 @@ pub trait Store: Send + Sync {
     /// `Away`.
     async fn threads(&self, skip: usize, limit: usize) -> Result<Vec<Summary>, Error>;
 
-    /// Messages out, in the order they were committed.
+    /// Messages out, in the order they were committed. Where there are more than [`SENT_MAX`], the last so many.
     ///
     /// # Errors
-    /// `Away`.
+    /// `Unreadable` when a message is not understood; `Away`.
     async fn sent(&self, query: SentQuery) -> Result<Vec<Sent>, Error>;
 
     /// A kept value.
@@ -66,7 +80,7 @@ pub trait Store: Send + Sync {
     /// Keeps a value under a name, durably; replaces what was there.
     ///
     /// # Errors
-    /// `Away`.
+    /// `Refused` above [`VALUE_MAX`]; `Away`.
     async fn put(&self, name: &str, value: &[u8]) -> Result<(), Error>;
 }
 
@@ -82,11 +96,12 @@ pub struct Batch {
     pub fence: Option<Lease>,
     /// Events to append.
     pub records: Vec<Record>,
-    /// Names of the inbound that caused this. If any was seen before, nothing is written.
+    /// Names of the inbound that caused this. If any was seen before (on any thread, within [`KEYS_KEPT`]), nothing
+    /// is written.
     pub keys: Vec<InboundKey>,
     /// Messages to send. One whose key is in the outbox already is left as it is.
     pub outgoing: Vec<Outgoing>,
-    /// Whether a worker is to look at the thread now.
+    /// Whether a worker is to look at the thread now, or, while a lease is held on it, as soon as that is released.
     pub wake: bool,
     /// The message whose sending this batch ends. Its lease must still be held.
     pub settle: Option<Settle>,
@@ -168,7 +183,8 @@ pub enum Work {
     },
 }
 
-/// The right to work on a thread or a message, until it is released, expires or is taken over.
+/// The right to work on a thread or a message, until it is released or taken over. Once it has expired others may
+/// take it over; until one does, it still counts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Lease {
     /// The thread's id or the message's key.
@@ -180,7 +196,8 @@ pub struct Lease {
 /// When work is due again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Again {
-    /// A thread waits: until `until`, or until something is written beyond `seen`. If that happened already, it is due now.
+    /// A thread waits: until `until`, or until a batch wakes it. If something was written beyond `seen` already, it is
+    /// due now. A message has nothing to wait for: it is due at `until`, or now.
     Sleep {
         /// The version that was looked at.
         seen: Version,
@@ -244,7 +261,7 @@ pub struct Summary {
     pub version: Version,
     /// When it was last written.
     pub updated: Timestamp,
-    /// When it is due; none when it sleeps without a deadline.
+    /// When it is due; none when it sleeps without a deadline. While a worker has it: when the lease expires.
     pub due: Option<Timestamp>,
 }
 
@@ -290,6 +307,13 @@ pub enum Error {
         path: String,
         /// ` (pid 123)` where it is known.
         holder: String,
+    },
+    /// It will never be done, however often it is tried: a file that is no store, a batch or value above the limits,
+    /// an event that would not read back as it was written, a write to a store opened for reading.
+    #[error("the store refuses: {why}")]
+    Refused {
+        /// What is wrong, and the remedy where one is known.
+        why: String,
     },
     /// The store cannot be reached or written: a full disk, a lost file.
     #[error("the store is away: {why}")]
