@@ -1,0 +1,286 @@
+//! From what was said to what the page shows. Pure.
+//!
+//! Invariant: only `html` of a message is markup, and it comes from `markdown`; every other text is shown as text.
+
+use channel::{
+    Card, CardState, ChannelName, Comment, Content, Entry, File, Outgoing, Person, Said, Style, Timestamp,
+};
+use serde::Serialize;
+
+use crate::{config::Visitor, markdown};
+
+/// One entry as the page gets it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Shown {
+    id: String,
+    at: Timestamp,
+    #[serde(flatten)]
+    what: What,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum What {
+    /// A person said it.
+    Heard { name: String, me: bool, text: String, files: Vec<Link> },
+    /// The gateway said it.
+    Said(Words),
+    /// The gateway said it to this person alone: why a click was refused.
+    Note(Words),
+    /// The gateway asks.
+    Card(Asked),
+}
+
+#[derive(Debug, Serialize)]
+struct Words {
+    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amends: Option<String>,
+    html: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    files: Vec<Link>,
+}
+
+#[derive(Debug, Serialize)]
+struct Asked {
+    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amends: Option<String>,
+    ticket: String,
+    title: String,
+    text: String,
+    fields: Vec<Row>,
+    choices: Vec<Button>,
+    free_text: bool,
+    #[serde(flatten)]
+    state: State,
+    files: Vec<Link>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    label: String,
+    value: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Button {
+    id: String,
+    label: String,
+    style: &'static str,
+    comment: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+enum State {
+    Open { deadline: Timestamp },
+    Closed { how: String },
+}
+
+/// A file as the page links it; without a hash its bytes were not kept.
+#[derive(Debug, Serialize)]
+struct Link {
+    name: String,
+    size: u64,
+    hash: String,
+}
+
+/// What the page shows this visitor for an entry; nothing where the entry is for somebody else.
+pub(crate) fn entry(entry: &Entry, channel: &ChannelName, visitor: &Visitor) -> Option<Shown> {
+    let what = match &entry.said {
+        Said::Heard { from, text, files } => What::Heard {
+            name: inert(&from.name),
+            me: is(from, channel, visitor),
+            text: text.clone(),
+            files: links(files),
+        },
+        Said::Sent(outgoing) => sent(outgoing, channel, visitor)?,
+    };
+    Some(Shown { id: entry.id.clone(), at: entry.at, what })
+}
+
+/// The file with this hash, if an entry that this visitor may see carries it.
+pub(crate) fn file<'a>(
+    entries: &'a [Entry],
+    hash: &str,
+    channel: &ChannelName,
+    visitor: &Visitor,
+) -> Option<&'a File> {
+    let seen = entries.iter().filter_map(|entry| match &entry.said {
+        Said::Heard { files, .. } => Some(files),
+        Said::Sent(outgoing) => is_for(outgoing, channel, visitor).then_some(&outgoing.files),
+    });
+    seen.flatten().find(|file| !hash.is_empty() && file.hash == hash)
+}
+
+fn sent(outgoing: &Outgoing, channel: &ChannelName, visitor: &Visitor) -> Option<What> {
+    if !is_for(outgoing, channel, visitor) {
+        return None;
+    }
+    let key = outgoing.key.to_string();
+    let amends = outgoing.amends.as_ref().map(ToString::to_string);
+    let files = links(&outgoing.files);
+    Some(match &outgoing.content {
+        Content::Text(text) => {
+            let words = Words {
+                key,
+                amends,
+                html: markdown::render(&text.markdown),
+                label: text.note.as_deref().map(inert),
+                files,
+            };
+            if outgoing.only.is_some() { What::Note(words) } else { What::Said(words) }
+        }
+        Content::Card(card) => What::Card(asked(card, key, amends, files)),
+    })
+}
+
+fn asked(card: &Card, key: String, amends: Option<String>, files: Vec<Link>) -> Asked {
+    let fields =
+        card.fields.iter().map(|field| Row { label: inert(&field.label), value: inert(&field.value) });
+    let choices = card.choices.iter().map(|choice| Button {
+        id: choice.id.clone(),
+        label: inert(&choice.label),
+        style: match choice.style {
+            Style::Primary => "primary",
+            Style::Danger => "danger",
+            Style::Plain => "plain",
+        },
+        comment: match choice.comment {
+            Comment::Optional => true,
+            Comment::None => false,
+        },
+    });
+    Asked {
+        key,
+        amends,
+        ticket: card.ticket.to_string(),
+        title: inert(&card.title),
+        text: inert(&card.text),
+        fields: fields.collect(),
+        choices: choices.collect(),
+        free_text: card.free_text,
+        state: match &card.state {
+            CardState::Open { deadline } => State::Open { deadline: *deadline },
+            CardState::Closed { how } => State::Closed { how: inert(how) },
+        },
+        files,
+    }
+}
+
+fn links(files: &[File]) -> Vec<Link> {
+    files
+        .iter()
+        .map(|file| Link { name: inert(&file.name), size: file.size, hash: file.hash.clone() })
+        .collect()
+}
+
+fn is_for(outgoing: &Outgoing, channel: &ChannelName, visitor: &Visitor) -> bool {
+    outgoing.only.as_ref().is_none_or(|person| is(person, channel, visitor))
+}
+
+fn is(person: &Person, channel: &ChannelName, visitor: &Visitor) -> bool {
+    person.channel == *channel && person.id == visitor.id
+}
+
+/// Shows characters that would hide, reorder or control what stands beside them.
+fn inert(text: &str) -> String {
+    let hides = |c: char| {
+        (c.is_control() && !matches!(c, '\n' | '\t'))
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hides(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use channel::{Address, Choice, DeliveryKey, Field, Place, Text, Ticket, Verified};
+
+    use super::*;
+
+    fn person(id: &str) -> Person {
+        let verified = Verified::Proven { by: "token".to_owned() };
+        Person {
+            channel: ChannelName::new("web"),
+            id: id.to_owned(),
+            name: "A\u{202e}na".to_owned(),
+            verified,
+        }
+    }
+
+    fn outgoing(content: Content) -> Outgoing {
+        Outgoing {
+            key: DeliveryKey::new("t1-4"),
+            to: Address { channel: ChannelName::new("web"), place: Place::new("ana/inbox") },
+            at: Timestamp::UNIX_EPOCH,
+            only: None,
+            in_reply_to: None,
+            amends: None,
+            content,
+            files: vec![],
+        }
+    }
+
+    fn text(markdown: &str) -> Content {
+        Content::Text(Text { markdown: markdown.to_owned(), note: Some("scripted model".to_owned()) })
+    }
+
+    fn card(state: CardState) -> Content {
+        let choice =
+            |id: &str, style, comment| Choice { id: id.to_owned(), label: id.to_owned(), style, comment };
+        Content::Card(Card {
+            ticket: Ticket::new("q1.abc"),
+            title: "Approve: deploy".to_owned(),
+            text: "Deploy <b>v1.4</b>?".to_owned(),
+            fields: vec![Field {
+                label: "version".to_owned(),
+                value: "v1.4\u{200b}\u{202e}\u{7}".to_owned(),
+            }],
+            choices: vec![
+                choice("approve", Style::Primary, Comment::None),
+                choice("reject", Style::Danger, Comment::Optional),
+                choice("later", Style::Plain, Comment::None),
+            ],
+            free_text: true,
+            state,
+        })
+    }
+
+    fn shown(said: Said) -> Option<serde_json::Value> {
+        let ana = Visitor { id: "ana".to_owned(), name: "Ana".to_owned() };
+        let whole = Entry { id: "0001".to_owned(), at: Timestamp::UNIX_EPOCH, said };
+        entry(&whole, &ChannelName::new("web"), &ana).map(|shown| serde_json::to_value(shown).unwrap())
+    }
+
+    #[test]
+    fn every_kind_of_entry() {
+        let file =
+            File { name: "a.csv".to_owned(), kind: "text/csv".to_owned(), size: 3, hash: "ab".repeat(32) };
+        let heard =
+            Said::Heard { from: person("ana"), text: "<b>hi</b>".to_owned(), files: vec![file.clone()] };
+        let said = Outgoing { files: vec![file], ..outgoing(text("**Done.** <i>x</i>")) };
+        let note = Outgoing { only: Some(person("ana")), ..outgoing(text("You may not approve this.")) };
+        let open = outgoing(card(CardState::Open { deadline: Timestamp::UNIX_EPOCH }));
+        let closed = Outgoing {
+            amends: Some(DeliveryKey::new("t1-3")),
+            ..outgoing(card(CardState::Closed { how: "Approved by Ana".to_owned() }))
+        };
+        let mut all = vec![shown(heard)];
+        all.extend([said, note, open, closed].map(|outgoing| shown(Said::Sent(Box::new(outgoing)))));
+        insta::assert_json_snapshot!(all);
+    }
+
+    #[test]
+    fn what_is_for_somebody_else_is_not_shown() {
+        let note = Outgoing { only: Some(person("ben")), ..outgoing(text("for Ben")) };
+        assert!(shown(Said::Sent(Box::new(note))).is_none());
+    }
+}
