@@ -6,8 +6,10 @@
 //! Invariant: [`Store::commit`] is all or nothing, and durable (power loss included) before it returns.
 //! Invariant: a lease that was lost commits nothing.
 
+mod embedded;
 mod seam;
 
+pub use embedded::Embedded;
 pub use seam::{
     Again, BATCH_MAX, Batch, CLAIM_MAX, Claim, Clock, Error, KEYS_KEPT, Lease, SENT_MAX, SendState, Sent,
     SentQuery, Settle, Store, Summary, SystemClock, VALUE_MAX, Wanted, Work,

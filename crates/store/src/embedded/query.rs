@@ -1,0 +1,113 @@
+//! Reading.
+
+use agent::{Home, Record, ThreadId, Version};
+use channel::{ChannelName, MessageRef};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{
+    codec,
+    fault::{Fault, damaged},
+};
+use crate::{SENT_MAX, SendState, Sent, SentQuery, Summary};
+
+/// The most threads in one list.
+const THREADS_MAX: usize = 1_000;
+
+/// The events of a thread from `from` on.
+pub(super) fn load(sql: &Connection, thread: &ThreadId, from: Version) -> Result<Vec<Record>, Fault> {
+    let mut select = sql.prepare_cached(
+        "SELECT seq, at, format, event FROM event WHERE thread = ?1 AND seq >= ?2 ORDER BY seq",
+    )?;
+    let mut rows = select.query(params![thread.as_str(), codec::int(from.0)])?;
+    let mut records = Vec::new();
+    let mut expected = from.0;
+    while let Some(row) = rows.next()? {
+        let seq = codec::uint(row.get(0)?)?;
+        if seq != expected {
+            return Err(damaged(format_args!("thread {thread} has no event {expected}")));
+        }
+        let at = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        let event = row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?;
+        records.push(codec::record(thread, seq, at, row.get(2)?, event)?);
+        expected += 1;
+    }
+    Ok(records)
+}
+
+/// The youngest thread at a home.
+pub(super) fn latest(sql: &Connection, home: &Home) -> Result<Option<ThreadId>, Fault> {
+    let id: Option<String> = sql
+        .prepare_cached("SELECT id FROM thread WHERE home = ?1 ORDER BY generation DESC LIMIT 1")?
+        .query_row([home.as_str()], |row| row.get(0))
+        .optional()?;
+    id.as_deref().map(codec::parse_thread).transpose()
+}
+
+/// Threads, the last written first.
+pub(super) fn threads(sql: &Connection, skip: usize, limit: usize) -> Result<Vec<Summary>, Fault> {
+    let mut select = sql.prepare_cached(
+        "SELECT id, version, updated, due FROM thread ORDER BY written DESC LIMIT ?1 OFFSET ?2",
+    )?;
+    let limit = i64::try_from(limit.min(THREADS_MAX)).unwrap_or(0);
+    let skip = i64::try_from(skip).unwrap_or(i64::MAX);
+    let mut rows = select.query([limit, skip])?;
+    let mut threads = Vec::new();
+    while let Some(row) = rows.next()? {
+        threads.push(Summary {
+            thread: codec::parse_thread(&row.get::<_, String>(0)?)?,
+            version: Version(codec::uint(row.get(1)?)?),
+            updated: codec::parse_time(&row.get::<_, String>(2)?)?,
+            due: row.get::<_, Option<String>>(3)?.as_deref().map(codec::parse_time).transpose()?,
+        });
+    }
+    Ok(threads)
+}
+
+/// Messages out, in the order they were committed.
+pub(super) fn sent(sql: &Connection, query: &SentQuery) -> Result<Vec<Sent>, Fault> {
+    let (condition, a, b): (&str, &str, &str) = match query {
+        SentQuery::At(address) => {
+            ("channel = ?1 AND place = ?2", address.channel.as_str(), address.place.as_str())
+        }
+        SentQuery::Key(key) => ("key = ?1 AND ?2 = ''", key.as_str(), ""),
+        SentQuery::Message(channel, message) => {
+            ("channel = ?1 AND message = ?2", ChannelName::as_str(channel), message.as_str())
+        }
+        SentQuery::Waiting => ("state = 'waiting' AND ?1 = ?2", "", ""),
+    };
+    let mut select = sql.prepare_cached(&format!(
+        "SELECT key, thread, state, message, error, outgoing FROM
+         (SELECT * FROM outgoing WHERE {condition} ORDER BY id DESC LIMIT ?3) ORDER BY id"
+    ))?;
+    let limit = i64::try_from(SENT_MAX).unwrap_or(i64::MAX);
+    let mut rows = select.query(params![a, b, limit])?;
+    let mut sent = Vec::new();
+    while let Some(row) = rows.next()? {
+        sent.push(read_sent(row)?);
+    }
+    Ok(sent)
+}
+
+/// A kept value.
+pub(super) fn get(sql: &Connection, name: &str) -> Result<Option<Vec<u8>>, Fault> {
+    let bytes = sql
+        .prepare_cached("SELECT bytes FROM value WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?;
+    Ok(bytes)
+}
+
+fn read_sent(row: &Row<'_>) -> Result<Sent, Fault> {
+    let key: String = row.get(0)?;
+    let thread = codec::parse_thread(&row.get::<_, String>(1)?)?;
+    let state = codec::parse_state(&row.get::<_, String>(2)?)?;
+    let error: Option<String> = row.get(4)?;
+    let outgoing = codec::outgoing(&thread, &key, row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?)?;
+    Ok(Sent {
+        thread,
+        outgoing,
+        state,
+        message: row.get::<_, Option<String>>(3)?.map(MessageRef::new),
+        error: error.filter(|_| state == SendState::Waiting),
+    })
+}
