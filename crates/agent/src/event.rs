@@ -78,7 +78,7 @@ pub enum Event {
         why: String,
     },
     /// Something went wrong, in a form that the next prompt can show.
-    Failed(Fault),
+    Failed(Failure),
     /// Work was stopped for the time being.
     Paused {
         /// By whom.
@@ -240,6 +240,23 @@ pub enum Outcome {
     },
 }
 
+/// A failure of a step, and what it cost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What went wrong.
+    #[serde(flatten)]
+    pub fault: Fault,
+    /// What the model calls that led to it cost.
+    #[serde(default)]
+    pub usage: Usage,
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self { fault, usage: Usage::default() }
+    }
+}
+
 /// Something that went wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
@@ -271,6 +288,13 @@ pub enum FaultKind {
     Internal,
 }
 
+impl Fault {
+    /// A fault of this kind.
+    pub fn new(kind: FaultKind, what: impl Into<String>) -> Self {
+        Self { kind, what: what.into() }
+    }
+}
+
 impl FaultKind {
     /// The name it has in the log and in prompts.
     pub fn as_str(self) -> &'static str {
@@ -300,7 +324,7 @@ pub struct Question {
     /// Who may answer.
     pub audience: Audience,
     /// Where its cards go, in this order.
-    pub asked: Vec<Address>,
+    pub asked: Vec<AskedAt>,
     /// The message that the card at home replies to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_reply_to: Option<MessageRef>,
@@ -311,6 +335,17 @@ pub struct Question {
     pub asker: AgentRef,
     /// When nobody may answer any more; then it lapses, which never means yes.
     pub deadline: Timestamp,
+}
+
+/// One place where a question is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedAt {
+    /// Where.
+    #[serde(flatten)]
+    pub at: Address,
+    /// The member whose place that is, if it is one's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
 }
 
 /// The sorts of question.

@@ -1,16 +1,54 @@
 //! The functional core: events, threads, and the pure decisions over them.
 //!
+//! [`admit`] turns what comes in into events; [`decide`] says what happens next; [`render`] builds what a model sees;
+//! [`outgoing`] says what is sent because of an event. The shell (`crates/runtime`) carries it all out.
+//!
 //! Invariant: nothing here is asynchronous, reads a clock, draws a random number or does I/O; time is an argument.
 //! Invariant: same log, same `now`, same step; same log, same agent version, the same bytes to the model.
+//! Invariant: nothing here is a `HashMap`: its order would differ from run to run.
 
 mod event;
 mod id;
 mod intent;
-mod prompt;
-mod spec;
+mod thread;
 
+mod admit;
+mod decide;
+mod outgoing;
+
+mod agent;
+mod directory;
+mod document;
+mod policy;
+mod prompt;
+mod render;
+mod route;
+mod spec;
+mod squeeze;
+mod ticket;
+
+mod canonical;
+mod extract;
+mod grammar;
+mod lenient;
+
+pub use admit::{Arrival, Assigned, admit};
+pub use agent::Agent;
+pub use canonical::{args_hash, canonical};
+pub use decide::{Call, Step, decide, escalate, lost};
+pub use directory::Directory;
+pub use document::{Flaw, Source, parse, read, read_part, schema_of};
 pub use event::*;
+pub use extract::{Extracted, Extractor, Rejection};
+pub use grammar::read as read_reply;
 pub use id::{CallId, Home, QuestionId, Seq, ThreadId, Version, caused_by, sha256};
 pub use intent::Intent;
+pub use lenient::Repair;
+pub use outgoing::{Press, ending, outgoing};
+pub use policy::{Judgement, judge};
 pub use prompt::{Account, Function, Message, Output, PartAccount, Prompt, Role};
+pub use render::{files, render, render_reask};
+pub use route::{Route, Taken, Unverified, route};
 pub use spec::*;
+pub use thread::{CallView, Phase, Run, Thread};
+pub use ticket::Tickets;

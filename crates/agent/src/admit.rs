@@ -1,0 +1,179 @@
+//! What an inbound becomes: an answer to a question, an answer that does not count, or something said.
+
+use channel::{Body, Correlation, Inbound, Timestamp};
+
+use crate::{
+    directory::Directory,
+    event::{
+        Answer, Author, Decision, Event, Heard, HeardFile, Question, QuestionKind, Refusal, Reply, Routed,
+        Why,
+    },
+    grammar,
+    id::QuestionId,
+    thread::Thread,
+};
+
+/// An inbound, and what the shell found out about it.
+#[derive(Clone, Debug)]
+pub struct Arrival<'a> {
+    /// The inbound.
+    pub inbound: &'a Inbound,
+    /// Its files, kept or dropped.
+    pub files: Vec<HeardFile>,
+    /// The question of this thread that it names, by a ticket that was checked or as a reply to a card.
+    pub about: Option<QuestionId>,
+    /// How the channel matches replies.
+    pub correlation: Correlation,
+    /// Who takes the message if it begins a request; looked up only then.
+    pub assigned: Option<Assigned>,
+}
+
+/// Who takes a message that begins a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assigned {
+    /// The fact for the log.
+    pub routed: Routed,
+    /// What the sender is told when no agent takes it.
+    pub notice: Option<String>,
+}
+
+/// What the inbound becomes in this thread. An answer is checked here and nowhere else.
+pub fn admit(directory: &Directory, thread: &Thread, arrival: Arrival<'_>, now: Timestamp) -> Vec<Event> {
+    match &arrival.inbound.body {
+        Body::Undelivered { why } => vec![Event::Undelivered { key: None, why: why.clone() }],
+        Body::Press { choice, comment } => {
+            let Some((id, question)) = arrival.about.and_then(|id| Some((id, thread.question(id)?))) else {
+                return Vec::new();
+            };
+            let read = grammar::press(&question.kind, &question.options, choice, comment.as_deref());
+            let words = match comment {
+                Some(comment) => format!("pressed {choice}: {comment}"),
+                None => format!("pressed {choice}"),
+            };
+            vec![answer(directory, thread, arrival.inbound, (id, question), read, words, now)]
+        }
+        Body::Text { text, original, .. } => {
+            if let Some(event) = reply(directory, thread, &arrival, text, now) {
+                return vec![event];
+            }
+            say(thread, &arrival, text, original.as_deref())
+        }
+    }
+}
+
+/// Reads a text as an answer, if it is one: it names the question, or it stands where the only open question was asked.
+fn reply(
+    directory: &Directory,
+    thread: &Thread,
+    arrival: &Arrival<'_>,
+    text: &str,
+    now: Timestamp,
+) -> Option<Event> {
+    let inbound = arrival.inbound;
+    if let Some(id) = arrival.about {
+        let question = thread.question(id)?;
+        let read = grammar::read(&question.kind, &question.options, text);
+        return Some(answer(
+            directory,
+            thread,
+            inbound,
+            (id, question),
+            read,
+            format!("wrote {text:?}"),
+            now,
+        ));
+    }
+    let mut here = thread
+        .open_questions()
+        .filter(|(_, question)| question.asked.iter().any(|asked| asked.at == inbound.at));
+    let (id, question) = here.next()?;
+    let guarded = matches!(question.kind, QuestionKind::Approval { .. } | QuestionKind::Unknown { .. });
+    let imitable = arrival.correlation == Correlation::Ticket && guarded;
+    if here.next().is_some() || imitable {
+        return None;
+    }
+    let read = grammar::read(&question.kind, &question.options, text)?;
+    if !guarded && !directory.may_answer(question, &inbound.from) {
+        return None;
+    }
+    Some(answer(directory, thread, inbound, (id, question), Some(read), format!("wrote {text:?}"), now))
+}
+
+/// Whether this answer counts. Permission comes first: who may not answer learns nothing about the question.
+fn answer(
+    directory: &Directory,
+    thread: &Thread,
+    inbound: &Inbound,
+    (id, question): (QuestionId, &Question),
+    read: Option<Decision>,
+    words: String,
+    now: Timestamp,
+) -> Event {
+    let guarded = matches!(question.kind, QuestionKind::Approval { .. } | QuestionKind::Unknown { .. });
+    let why = if guarded && !inbound.from.verified.is_proven() {
+        Why::Unverified
+    } else if !directory.may_answer(question, &inbound.from) {
+        if inbound.from.verified.is_proven() { Why::NotPermitted } else { Why::Unverified }
+    } else if thread.settled_by(id).is_some() {
+        match thread.settled_by(id).and_then(|seq| thread.event(seq)) {
+            Some(Event::Lapsed { .. }) => Why::Expired,
+            _ => Why::Settled,
+        }
+    } else if now >= question.deadline {
+        Why::Expired
+    } else {
+        match read {
+            None => Why::Unclear,
+            Some(decision) => {
+                return Event::Answered(Answer {
+                    question: id,
+                    by: inbound.from.clone(),
+                    member: directory.member(&inbound.from).map(str::to_owned),
+                    at: inbound.at.clone(),
+                    decision,
+                    how: words,
+                });
+            }
+        }
+    };
+    Event::Refused(Refusal {
+        question: id,
+        by: inbound.from.clone(),
+        at: inbound.at.clone(),
+        message: inbound.message.clone(),
+        text: words,
+        why,
+    })
+}
+
+fn say(thread: &Thread, arrival: &Arrival<'_>, text: &str, original: Option<&str>) -> Vec<Event> {
+    let inbound = arrival.inbound;
+    let heard = Event::Heard(Heard {
+        from: inbound.from.clone(),
+        message: inbound.message.clone(),
+        sent: inbound.sent,
+        text: text.to_owned(),
+        original: original.filter(|original| *original != text).map(str::to_owned),
+        files: arrival.files.clone(),
+    });
+    match &arrival.assigned {
+        Some(assigned) if thread.is_idle() => {
+            let mut events = vec![Event::Routed(assigned.routed.clone()), heard];
+            if let Some(notice) = &assigned.notice {
+                events.push(Event::Said(Reply {
+                    to: assigned.routed.home.clone(),
+                    in_reply_to: inbound.message.clone(),
+                    text: notice.clone(),
+                    files: Vec::new(),
+                    by: Author::Gateway,
+                    note: None,
+                }));
+            }
+            if assigned.routed.agent.is_none() {
+                events.push(Event::Finished);
+            }
+            events
+        }
+        Some(_) | None => vec![heard],
+    }
+}

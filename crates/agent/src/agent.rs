@@ -1,0 +1,347 @@
+//! An agent, loaded: its files read, its templates parsed, its schemas compiled.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, value::Value as Jinja};
+use serde_json::json;
+
+use crate::{
+    directory::Directory,
+    document::{self, Flaw, Source},
+    event::AgentRef,
+    extract::Extractor,
+    id::sha256,
+    policy,
+    render::{self, KNOWN_VARIABLES, REASK_VARIABLES},
+    spec::{AgentSpec, AskAt, Builtin, Handler, MessageSpec, Risk, ToolSpec, Verdict},
+};
+
+/// The most steps an agent may take without words that say why.
+const STEPS_WITHOUT_WORDS: u32 = 10;
+
+/// An agent in one version. Cheap to share, never changed.
+pub struct Agent {
+    reference: AgentRef,
+    spec: AgentSpec,
+    files: BTreeMap<String, String>,
+    extractor: Extractor,
+    templates: Environment<'static>,
+    desks: Vec<String>,
+}
+
+impl std::fmt::Debug for Agent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Agent").field(&self.reference).finish()
+    }
+}
+
+impl Agent {
+    /// Loads an agent from its text files, by name relative to its folder. `desks` are the names that `ask.to` may have.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the files.
+    pub fn load(name: &str, files: BTreeMap<String, String>, desks: &[String]) -> Result<Self, Vec<Flaw>> {
+        let path = format!("agents/{name}/agent.toml");
+        let Some(text) = files.get("agent.toml") else {
+            return Err(vec![Flaw {
+                file: path,
+                line: None,
+                key: String::new(),
+                what: "the file is missing".into(),
+                remedy: Some(
+                    "every agent's folder needs an agent.toml; agents/README.md says what stands in it"
+                        .into(),
+                ),
+            }]);
+        };
+        let source = Source { file: &path, text };
+        let mut spec: AgentSpec = document::read(source)?;
+        for tool in spec.tools.values_mut() {
+            fill_builtin(tool);
+        }
+        let mut flaws = check_spec(source, &spec);
+        let tools: Vec<_> =
+            spec.tools.iter().map(|(name, tool)| (name.clone(), tool.parameters.clone())).collect();
+        let extractor = Extractor::new(&tools, desks).map_err(|what| {
+            flaws.push(source.flaw(&["tools"], what, Some("parameters must be a JSON Schema".into())))
+        });
+        let templates = compile(name, &spec, &files).map_err(|mut found| flaws.append(&mut found));
+        let (Ok(extractor), Ok(templates), true) = (extractor, templates, flaws.is_empty()) else {
+            flaws.sort();
+            return Err(flaws);
+        };
+        let reference = AgentRef { name: name.to_owned(), version: version(&files) };
+        let agent = Self { reference, spec, files, extractor, templates, desks: desks.to_vec() };
+        render::rehearse(&agent).map_err(|(template, what)| {
+            vec![Flaw {
+                file: format!("agents/{name}/{template}"),
+                line: None,
+                key: String::new(),
+                what,
+                remedy: Some("agents/README.md lists the variables of each part".into()),
+            }]
+        })?;
+        Ok(agent)
+    }
+
+    /// Its name and version.
+    pub fn reference(&self) -> AgentRef {
+        self.reference.clone()
+    }
+
+    /// Its `agent.toml`.
+    pub fn spec(&self) -> &AgentSpec {
+        &self.spec
+    }
+
+    /// Its files: what its version is the hash of.
+    pub fn files(&self) -> &BTreeMap<String, String> {
+        &self.files
+    }
+
+    /// Turns a model's output into an intent.
+    pub fn extractor(&self) -> &Extractor {
+        &self.extractor
+    }
+
+    /// The desks that it may ask.
+    pub fn desks(&self) -> &[String] {
+        &self.desks
+    }
+
+    pub(crate) fn templates(&self) -> &Environment<'static> {
+        &self.templates
+    }
+
+    /// What is wrong with this agent among these humans and models: a desk that does not exist, an approval that
+    /// nobody could give.
+    pub fn check(&self, directory: &Directory, models: &BTreeSet<String>) -> Vec<Flaw> {
+        let file = format!("agents/{}/agent.toml", self.reference.name);
+        let text = self.files.get("agent.toml").map_or("", String::as_str);
+        let source = Source { file: &file, text };
+        let mut flaws = Vec::new();
+        let spec = &self.spec;
+        if !models.contains(&spec.model) {
+            let known = models.iter().cloned().collect::<Vec<_>>().join(", ");
+            let remedy = format!("config.toml has the models: {known}");
+            flaws.push(source.flaw(&["model"], format!("there is no model `{}`", spec.model), Some(remedy)));
+        }
+        check_desk(source, directory, &["desk"], &spec.desk, &mut flaws);
+        check_names(source, directory, &["approvers"], &spec.approvers, &mut flaws);
+        for (name, tool) in &spec.tools {
+            self.check_tool(source, directory, name, tool, &mut flaws);
+        }
+        flaws
+    }
+
+    fn check_tool(
+        &self,
+        source: Source<'_>,
+        directory: &Directory,
+        name: &str,
+        tool: &ToolSpec,
+        flaws: &mut Vec<Flaw>,
+    ) {
+        let mut asks: Vec<(Vec<String>, &[String], &str)> = Vec::new();
+        for (n, rule) in tool.policy.iter().enumerate() {
+            let path: Vec<String> =
+                ["tools", name, "policy", &n.to_string()].iter().map(|s| (*s).to_owned()).collect();
+            let here: Vec<&str> = path.iter().map(String::as_str).collect();
+            check_names(source, directory, &[&here[..], &["approvers"]].concat(), &rule.approvers, flaws);
+            if let Some(desk) = &rule.desk {
+                check_desk(source, directory, &[&here[..], &["desk"]].concat(), desk, flaws);
+            }
+            if rule.then == Verdict::Ask {
+                let approvers =
+                    if rule.approvers.is_empty() { &self.spec.approvers } else { &rule.approvers };
+                asks.push((path, approvers, rule.desk.as_deref().unwrap_or(&self.spec.desk)));
+            }
+        }
+        let decided = tool.policy.iter().any(|rule| rule.when.is_none());
+        if tool.risk == Risk::High && !decided {
+            let path = vec!["tools".to_owned(), name.to_owned()];
+            asks.push((path, &self.spec.approvers, &self.spec.desk));
+        }
+        for (path, approvers, desk) in asks {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            let roster = directory.roster(approvers);
+            if roster.is_empty() {
+                let what = "this asks for an approval that nobody may give";
+                flaws.push(source.flaw(&path, what, Some("name members or groups in `approvers`".into())));
+                continue;
+            }
+            let desk_places = directory.desks.get(desk).map(Vec::as_slice).unwrap_or_default();
+            let reached =
+                desk_places.iter().any(|at| at.member.as_deref().is_none_or(|m| roster.contains(m)));
+            if self.spec.ask_at != AskAt::Origin && !desk_places.is_empty() && !reached {
+                let what = format!("nobody at the desk `{desk}` is among the approvers");
+                flaws.push(source.flaw(
+                    &path,
+                    what,
+                    Some("ask at another desk, or add an approver to it".into()),
+                ));
+            }
+        }
+    }
+}
+
+/// The version of a set of files: a hash over names and contents, each with its length.
+fn version(files: &BTreeMap<String, String>) -> String {
+    let mut all = String::new();
+    for (name, text) in files {
+        all.push_str(&format!("{}:{name}{}:{text}", name.len(), text.len()));
+    }
+    sha256(all.as_bytes())
+}
+
+fn fill_builtin(tool: &mut ToolSpec) {
+    let Handler::Builtin(builtin) = &tool.run else { return };
+    tool.parameters = match builtin {
+        Builtin::Clock => json!({ "type": "object", "properties": {}, "additionalProperties": false }),
+        Builtin::ReadFile => json!({
+            "type": "object",
+            "properties": { "name": { "type": "string", "description": "the name of a file of this thread" } },
+            "required": ["name"],
+            "additionalProperties": false,
+        }),
+    };
+}
+
+fn check_spec(source: Source<'_>, spec: &AgentSpec) -> Vec<Flaw> {
+    let mut flaws = Vec::new();
+    let mut flaw = |path: &[&str], what: String, remedy: &str| {
+        flaws.push(source.flaw(path, what, Some(remedy.to_owned())));
+    };
+    if spec.limits.steps > STEPS_WITHOUT_WORDS
+        && spec.limits.more_steps_because.as_deref().is_none_or(str::is_empty)
+    {
+        let what = format!("{} steps are more than {STEPS_WITHOUT_WORDS}", spec.limits.steps);
+        flaw(
+            &["limits", "steps"],
+            what,
+            "small agents are better; if it must be, say why in more_steps_because",
+        );
+    }
+    for (name, value) in [("steps", spec.limits.steps), ("model_calls", spec.limits.model_calls)] {
+        if value == 0 {
+            flaw(&["limits", name], "0 would stop every request".into(), "it must be 1 or more");
+        }
+    }
+    if u64::from(spec.context.answer_tokens) * 2 > spec.context.tokens {
+        let what = "the answer would take more than half of the context".to_owned();
+        flaw(&["context", "answer_tokens"], what, "raise context.tokens or lower this");
+    }
+    for (name, tool) in &spec.tools {
+        let path = ["tools", name.as_str()];
+        let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let fits = name.len() <= 64
+            && name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.chars().all(letters);
+        if !fits || ["act", "ask", "say", "finish", "hand_over", "next"].contains(&name.as_str()) {
+            flaw(
+                &path,
+                format!("`{name}` cannot be the name of a tool"),
+                "use lower-case letters, digits and _, and none of: act, ask, say, finish, hand_over, next",
+            );
+        }
+        if tool.parameters.get("type").and_then(serde_json::Value::as_str) != Some("object") {
+            let remedy = "the arguments of a tool are an object: type = \"object\"";
+            flaw(&[path[0], path[1], "parameters"], "this is not the schema of an object".into(), remedy);
+        }
+        for (n, rule) in tool.policy.iter().enumerate() {
+            let n = n.to_string();
+            if let Some(Err(what)) = rule.when.as_deref().map(policy::parse) {
+                flaw(&[path[0], path[1], "policy", &n, "when"], what, "for example: args.amount > 100");
+            }
+        }
+    }
+    flaws
+}
+
+fn check_desk(source: Source<'_>, directory: &Directory, path: &[&str], desk: &str, flaws: &mut Vec<Flaw>) {
+    if directory.desks.get(desk).is_none_or(Vec::is_empty) {
+        let known = directory.desks.keys().cloned().collect::<Vec<_>>().join(", ");
+        let remedy = format!("config.toml has the desks: {known}");
+        flaws.push(source.flaw(
+            path,
+            format!("there is no desk `{desk}` with a place to ask at"),
+            Some(remedy),
+        ));
+    }
+}
+
+fn check_names(
+    source: Source<'_>,
+    directory: &Directory,
+    path: &[&str],
+    names: &[String],
+    flaws: &mut Vec<Flaw>,
+) {
+    for name in names {
+        if !directory.members.contains_key(name) && !directory.groups.contains_key(name) {
+            let remedy = "add it under [members] or [groups] in config.toml".to_owned();
+            flaws.push(source.flaw(path, format!("there is no member or group `{name}`"), Some(remedy)));
+        }
+    }
+}
+
+/// Parses the templates, and looks that they use only what there is.
+fn compile(
+    name: &str,
+    spec: &AgentSpec,
+    files: &BTreeMap<String, String>,
+) -> Result<Environment<'static>, Vec<Flaw>> {
+    let mut env = environment();
+    let mut flaws = Vec::new();
+    let mut flaw = |template: &str, line: Option<usize>, what: String, remedy: Option<String>| {
+        let file = format!("agents/{name}/{template}");
+        flaws.push(Flaw { file, line, key: String::new(), what, remedy });
+    };
+    let thought = spec.messages.iter().map(|message| (message, KNOWN_VARIABLES));
+    let reask = spec.reask.iter().map(|message| (message, REASK_VARIABLES));
+    for (MessageSpec { template, .. }, known) in thought.chain(reask) {
+        let Some(text) = files.get(template) else {
+            flaw(
+                template,
+                None,
+                "the template is missing".into(),
+                Some("agent.toml names it under messages".into()),
+            );
+            continue;
+        };
+        if let Err(error) = env.add_template_owned(template.clone(), text.clone()) {
+            flaw(template, error.line(), error.to_string(), None);
+            continue;
+        }
+        let Ok(parsed) = env.get_template(template) else { continue };
+        let unknown: Vec<_> = parsed
+            .undeclared_variables(false)
+            .into_iter()
+            .filter(|name| !known.contains(&name.as_str()))
+            .collect();
+        for variable in unknown {
+            let line = text.lines().position(|line| line.contains(&variable)).map(|place| place + 1);
+            let remedy = Some(format!("the variables here are: {}", known.join(", ")));
+            flaw(template, line, format!("there is no variable `{variable}`"), remedy);
+        }
+    }
+    if flaws.is_empty() { Ok(env) } else { Err(flaws) }
+}
+
+/// The engine for the templates of prompts: strict, bounded, and escaping whatever was not made safe by the renderer.
+fn environment() -> Environment<'static> {
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.set_auto_escape_callback(|_| AutoEscape::Html);
+    env.set_recursion_limit(32);
+    // The one way by which a template could let text from outside through as it is.
+    env.remove_filter("safe");
+    env.set_formatter(|out, state, value: &Jinja| {
+        if value.is_safe() || value.as_str().is_none() {
+            return minijinja::escape_formatter(out, state, value);
+        }
+        let text = render::escape(value.as_str().unwrap_or_default(), render::Spot::Attribute);
+        out.write_str(&text).map_err(minijinja::Error::from)
+    });
+    env
+}

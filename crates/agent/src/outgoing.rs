@@ -1,0 +1,241 @@
+//! What is sent because of an event: a pure consequence of the log, so that the outbox can be rebuilt from it.
+
+use channel::{
+    Address, Capabilities, Card, CardState, ChannelName, Choice, Comment, Content, Field, Outgoing, Style,
+    Text, Timestamp,
+};
+use serde_json::Value;
+
+use crate::{
+    event::{Answer, Decision, Event, Question, QuestionKind, Refusal, Why},
+    grammar::choice_id,
+    id::{QuestionId, Seq},
+    thread::Thread,
+    ticket::Tickets,
+};
+
+/// What the messages are made with.
+pub struct Press<'a> {
+    /// Makes the cards' tickets.
+    pub tickets: &'a Tickets,
+    /// What a channel can do.
+    pub capabilities: &'a dyn Fn(&ChannelName) -> Option<Capabilities>,
+    /// Names of arguments that people must not see, by tool.
+    pub secrets: &'a dyn Fn(&str) -> Vec<String>,
+}
+
+/// The messages that the event at `seq` of this thread causes. The event must be in the thread already.
+pub fn outgoing(thread: &Thread, seq: Seq, press: &Press<'_>) -> Vec<Outgoing> {
+    let Some(record) = usize::try_from(seq.0).ok().and_then(|n| thread.records().get(n)) else {
+        return Vec::new();
+    };
+    let at = record.at;
+    match &record.event {
+        Event::Said(reply) => vec![Outgoing {
+            key: thread.id().delivery(seq, 0),
+            to: reply.to.clone(),
+            at,
+            only: None,
+            in_reply_to: reply.in_reply_to.clone(),
+            amends: None,
+            content: Content::Text(Text { markdown: reply.text.clone(), note: reply.note.clone() }),
+            files: reply.files.clone(),
+        }],
+        Event::Asked(question) => {
+            let open = CardState::Open { deadline: question.deadline };
+            cards(thread, (QuestionId(seq), question), open, press, at)
+        }
+        Event::Answered(answer) => close(thread, answer.question, seq, &ending(thread, answer), press, at),
+        Event::Lapsed { question } => close(thread, *question, seq, "Nobody answered in time", press, at),
+        Event::Cancelled { by } => {
+            let closed = |id: &QuestionId| thread.settled_by(*id) == Some(seq);
+            let asked = (0..seq.0).map(|n| QuestionId(Seq(n))).filter(closed);
+            asked.flat_map(|id| close(thread, id, seq, &format!("Cancelled by {by}"), press, at)).collect()
+        }
+        Event::Refused(refusal) => vec![refuse(thread, seq, refusal, at)],
+        Event::Routed(_)
+        | Event::Heard(_)
+        | Event::Thought(_)
+        | Event::Started(_)
+        | Event::Acted(_)
+        | Event::Delivered { .. }
+        | Event::Undelivered { .. }
+        | Event::Failed(_)
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
+        | Event::HandedOver { .. }
+        | Event::Finished => Vec::new(),
+    }
+}
+
+/// The words that say how a question ended.
+pub fn ending(thread: &Thread, answer: &Answer) -> String {
+    let who = answer.member.as_deref().unwrap_or(&answer.by.name);
+    match &answer.decision {
+        Decision::Approve => format!("Approved by {who}"),
+        Decision::Reject { comment: None } => format!("Rejected by {who}"),
+        Decision::Reject { comment: Some(comment) } => format!("Rejected by {who}: {comment}"),
+        Decision::Option(place) => {
+            let option = thread.question(answer.question).and_then(|question| question.options.get(*place));
+            format!("{who} answered: {}", option.map_or("", String::as_str))
+        }
+        Decision::Text(text) => format!("{who} answered: {text}"),
+    }
+}
+
+fn cards(
+    thread: &Thread,
+    (id, question): (QuestionId, &Question),
+    state: CardState,
+    press: &Press<'_>,
+    at: Timestamp,
+) -> Vec<Outgoing> {
+    let card = |to: &Address| Card {
+        ticket: press.tickets.mint(thread.id(), id, to),
+        title: title(question),
+        text: question.text.clone(),
+        fields: fields(question, press),
+        choices: choices(question),
+        free_text: matches!(question.kind, QuestionKind::Question | QuestionKind::HandOver),
+        state: state.clone(),
+    };
+    question
+        .asked
+        .iter()
+        .enumerate()
+        .map(|(n, asked)| Outgoing {
+            key: thread.id().delivery(id.0, n),
+            to: asked.at.clone(),
+            at,
+            only: None,
+            in_reply_to: question.in_reply_to.clone().filter(|_| thread.home() == Some(&asked.at)),
+            amends: None,
+            content: Content::Card(card(&asked.at)),
+            files: Vec::new(),
+        })
+        .collect()
+}
+
+/// Closes every card of a question. Where a card cannot be rewritten, a plain question needs no last word, but who was
+/// asked to decide hears how it ended.
+fn close(
+    thread: &Thread,
+    id: QuestionId,
+    seq: Seq,
+    how: &str,
+    press: &Press<'_>,
+    at: Timestamp,
+) -> Vec<Outgoing> {
+    let Some(question) = thread.question(id).filter(|_| thread.settled_by(id) == Some(seq)) else {
+        return Vec::new();
+    };
+    let closed = CardState::Closed { how: how.to_owned() };
+    let worth = |to: &Address| {
+        let amends = (press.capabilities)(&to.channel).is_some_and(|can| can.amends);
+        amends || !matches!(question.kind, QuestionKind::Question)
+    };
+    cards(thread, (id, question), closed, press, at)
+        .into_iter()
+        .enumerate()
+        .filter(|(_, card)| worth(&card.to))
+        .map(|(n, card)| Outgoing {
+            // Several questions may close by one event; the question's own place keeps their keys apart.
+            key: thread.id().delivery(seq, usize::try_from(id.0.0).unwrap_or(0) * 1_000 + n),
+            amends: Some(card.key.clone()),
+            ..card
+        })
+        .collect()
+}
+
+fn title(question: &Question) -> String {
+    match &question.kind {
+        QuestionKind::Question => format!("{} asks", question.asker.name),
+        QuestionKind::Approval { tool, .. } => format!("Approve: {tool}"),
+        QuestionKind::Unknown { tool, .. } => format!("Did it happen? {tool}"),
+        QuestionKind::HandOver => format!("{} hands over to you", question.asker.name),
+    }
+}
+
+/// One row an argument, whole; what the tool declares secret is not shown.
+fn fields(question: &Question, press: &Press<'_>) -> Vec<Field> {
+    let (tool, args) = match &question.kind {
+        QuestionKind::Approval { tool, args, .. } | QuestionKind::Unknown { tool, args, .. } => (tool, args),
+        QuestionKind::Question | QuestionKind::HandOver => return Vec::new(),
+    };
+    let secrets = (press.secrets)(tool);
+    let Value::Object(args) = args else { return Vec::new() };
+    let shown = |name: &String, value: &Value| match value {
+        _ if secrets.contains(name) => "(not shown)".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            value.to_string()
+        }
+    };
+    args.iter().map(|(name, value)| Field { label: name.clone(), value: shown(name, value) }).collect()
+}
+
+fn choices(question: &Question) -> Vec<Choice> {
+    let choice =
+        |id: &str, label: &str, style, comment| Choice { id: id.into(), label: label.into(), style, comment };
+    match question.kind {
+        QuestionKind::Approval { .. } => vec![
+            choice("approve", "Approve", Style::Primary, Comment::None),
+            choice("reject", "Reject", Style::Danger, Comment::Optional),
+        ],
+        QuestionKind::Question | QuestionKind::Unknown { .. } | QuestionKind::HandOver => question
+            .options
+            .iter()
+            .enumerate()
+            .map(|(place, label)| choice(&choice_id(place), label, Style::Plain, Comment::None))
+            .collect(),
+    }
+}
+
+/// The explanation to somebody whose answer did not count; for their eyes only.
+fn refuse(thread: &Thread, seq: Seq, refusal: &Refusal, at: Timestamp) -> Outgoing {
+    let question = thread.question(refusal.question);
+    let settled = || {
+        let ended = thread.settled_by(refusal.question).and_then(|seq| match thread.event(seq)? {
+            Event::Answered(answer) => Some(ending(thread, answer)),
+            _ => None,
+        });
+        ended.unwrap_or_else(|| "It is closed".into())
+    };
+    let text = match refusal.why {
+        Why::NotPermitted => "You may not answer this; nothing was decided.".to_owned(),
+        Why::Unverified => {
+            "An answer came in your name, but nothing proves that it is from you; nothing was decided. Your mail \
+             provider must sign your messages (DKIM), or answer on another channel."
+                .to_owned()
+        }
+        Why::Settled => format!("This was decided before: {}.", settled()),
+        Why::Expired => "This has expired; nothing was decided.".to_owned(),
+        Why::Unclear => format!(
+            "I could not read this as a decision, so nothing was decided. {}",
+            question.map_or_else(String::new, how_to_answer)
+        ),
+    };
+    Outgoing {
+        key: thread.id().delivery(seq, 0),
+        to: refusal.at.clone(),
+        at,
+        only: Some(refusal.by.clone()),
+        in_reply_to: refusal.message.clone(),
+        amends: None,
+        content: Content::Text(Text { markdown: text, note: None }),
+        files: Vec::new(),
+    }
+}
+
+fn how_to_answer(question: &Question) -> String {
+    match question.kind {
+        QuestionKind::Approval { .. } => {
+            "The first line of your answer must be `approve`, or `reject: your reason`, and nothing else."
+                .into()
+        }
+        QuestionKind::Question | QuestionKind::Unknown { .. } | QuestionKind::HandOver => {
+            let options: Vec<_> = question.options.iter().map(|option| format!("`{option}`")).collect();
+            format!("Answer with one of: {}.", options.join(", "))
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! A thread: its log, folded.
+//!
+//! Invariant: folding any sequence of records never fails; what makes no sense changes nothing.
+//! Invariant: every log is in exactly one [`Phase`].
+
+use std::{collections::BTreeMap, time::Duration};
+
+use channel::{Address, MessageRef, Person, Timestamp};
+use serde_json::Value;
+
+use crate::{
+    canonical::args_hash,
+    event::{
+        AgentRef, Author, Decision, Event, Fault, Heard, Outcome, Question, QuestionKind, Record, Thought,
+    },
+    id::{CallId, QuestionId, Seq, ThreadId, Version},
+    intent::Intent,
+};
+
+/// The log of one conversation, and what follows from it.
+#[derive(Clone, Debug)]
+pub struct Thread {
+    id: ThreadId,
+    records: Vec<Record>,
+    home: Option<Address>,
+    agent: Option<AgentRef>,
+    state: Phase,
+    paused: bool,
+    open: Vec<QuestionId>,
+    settled: BTreeMap<QuestionId, Seq>,
+    starts: BTreeMap<CallId, u32>,
+    undelivered: Vec<channel::DeliveryKey>,
+    seen: Version,
+    runs: Vec<Seq>,
+    run: Run,
+}
+
+/// Where a thread stands. Every log is in exactly one phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing was heard yet.
+    Empty,
+    /// A model must say what comes next.
+    Thinking,
+    /// The intent of this thought must be carried out.
+    Deciding(Seq),
+    /// This call may run.
+    Cleared(CallId),
+    /// This call was started, and its end is not known yet.
+    Running(CallId),
+    /// This call may or may not have had its effect, and nobody was asked yet.
+    Uncertain(CallId),
+    /// Humans were asked.
+    Waiting,
+    /// A human answered for the agent (or nobody did); the people of the thread must be told.
+    Relaying(QuestionId),
+    /// Work was stopped for the time being.
+    Paused,
+    /// The request is done.
+    Finished,
+    /// The request was given up.
+    Cancelled,
+}
+
+/// The request that is being worked on: counts since its first message.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Run {
+    /// Its first message.
+    pub first: Option<Seq>,
+    /// When that was.
+    pub began: Option<Timestamp>,
+    /// Thoughts.
+    pub steps: u32,
+    /// Requests to models.
+    pub model_calls: u32,
+    /// Tokens read and written.
+    pub tokens: u64,
+    /// How long people were waited for, finished waits only.
+    pub waited: Duration,
+    /// Since when people are waited for.
+    pub waiting_since: Option<Timestamp>,
+    /// Failures since the last success.
+    pub failures: u32,
+    /// Every fault.
+    pub faults: Vec<Fault>,
+    /// Every call that was started: the tool and the hash of its arguments.
+    pub calls: Vec<(String, String)>,
+    /// Whether the conversation was handed over.
+    pub handed_over: bool,
+}
+
+/// A tool call as the log knows it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CallView<'a> {
+    /// The tool.
+    pub tool: &'a str,
+    /// The arguments.
+    pub args: &'a Value,
+}
+
+impl Thread {
+    /// A thread with no events.
+    pub fn new(id: ThreadId) -> Self {
+        Self {
+            id,
+            records: Vec::new(),
+            home: None,
+            agent: None,
+            state: Phase::Empty,
+            paused: false,
+            open: Vec::new(),
+            settled: BTreeMap::new(),
+            starts: BTreeMap::new(),
+            undelivered: Vec::new(),
+            seen: Version(0),
+            runs: Vec::new(),
+            run: Run::default(),
+        }
+    }
+
+    /// A thread folded from its log.
+    pub fn fold(id: ThreadId, records: impl IntoIterator<Item = Record>) -> Self {
+        let mut thread = Self::new(id);
+        for record in records {
+            thread.apply(record);
+        }
+        thread
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &ThreadId {
+        &self.id
+    }
+
+    /// Its log.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// How many events it has.
+    pub fn version(&self) -> Version {
+        Version(self.records.len() as u64)
+    }
+
+    /// The address it belongs to; answers go there.
+    pub fn home(&self) -> Option<&Address> {
+        self.home.as_ref()
+    }
+
+    /// The agent it is pinned to, in its version.
+    pub fn agent(&self) -> Option<&AgentRef> {
+        self.agent.as_ref()
+    }
+
+    /// The request that is being worked on.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The first message of each request so far, oldest first.
+    pub fn runs(&self) -> &[Seq] {
+        &self.runs
+    }
+
+    /// Where it stands.
+    pub fn phase(&self) -> Phase {
+        match self.state {
+            Phase::Empty | Phase::Finished | Phase::Cancelled => self.state,
+            _ if self.paused => Phase::Paused,
+            state => state,
+        }
+    }
+
+    /// Whether the next message begins a new request.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.state, Phase::Empty | Phase::Finished | Phase::Cancelled)
+    }
+
+    /// The event at a place.
+    pub fn event(&self, seq: Seq) -> Option<&Event> {
+        usize::try_from(seq.0).ok().and_then(|n| self.records.get(n)).map(|record| &record.event)
+    }
+
+    /// The questions that wait for an answer, oldest first.
+    pub fn open_questions(&self) -> impl Iterator<Item = (QuestionId, &Question)> {
+        self.open.iter().filter_map(|id| self.question(*id).map(|question| (*id, question)))
+    }
+
+    /// A question, open or not.
+    pub fn question(&self, id: QuestionId) -> Option<&Question> {
+        match self.event(id.0) {
+            Some(Event::Asked(question)) => Some(question),
+            _ => None,
+        }
+    }
+
+    /// The event that settled a question: `answered`, `lapsed` or `cancelled`.
+    pub fn settled_by(&self, id: QuestionId) -> Option<Seq> {
+        self.settled.get(&id).copied()
+    }
+
+    /// The thought at a place.
+    pub fn thought(&self, seq: Seq) -> Option<&Thought> {
+        match self.event(seq) {
+            Some(Event::Thought(thought)) => Some(thought),
+            _ => None,
+        }
+    }
+
+    /// What a call runs: read from the thought that asked for it, or from the question whether to run it again.
+    pub fn call(&self, id: CallId) -> Option<CallView<'_>> {
+        match self.event(id.0)? {
+            Event::Thought(Thought { intent: Intent::Act { tool, args }, .. }) => {
+                Some(CallView { tool, args })
+            }
+            Event::Asked(Question { kind: QuestionKind::Unknown { tool, args, .. }, .. }) => {
+                Some(CallView { tool, args })
+            }
+            _ => None,
+        }
+    }
+
+    /// How often a call was started.
+    pub fn starts(&self, id: CallId) -> u32 {
+        self.starts.get(&id).copied().unwrap_or(0)
+    }
+
+    /// Whether every card of this question is known to have been lost on its way.
+    pub fn unreachable(&self, id: QuestionId) -> bool {
+        let Some(question) = self.question(id) else { return false };
+        !question.asked.is_empty()
+            && (0..question.asked.len()).all(|n| self.undelivered.contains(&self.id.delivery(id.0, n)))
+    }
+
+    /// The person whose request is being worked on.
+    pub fn requester(&self) -> Option<&Person> {
+        match self.event(self.run.first?) {
+            Some(Event::Heard(heard)) => Some(&heard.from),
+            _ => None,
+        }
+    }
+
+    /// The latest message heard, for replies.
+    pub fn last_heard(&self) -> Option<&Heard> {
+        self.records.iter().rev().find_map(|record| match &record.event {
+            Event::Heard(heard) => Some(heard),
+            _ => None,
+        })
+    }
+
+    /// The platform's name of the latest message heard.
+    pub fn reply_to(&self) -> Option<MessageRef> {
+        self.last_heard().and_then(|heard| heard.message.clone())
+    }
+
+    /// When the same call was last denied by a human.
+    pub fn denied_at(&self, hash: &str) -> Option<Timestamp> {
+        self.records.iter().rev().find_map(|record| match &record.event {
+            Event::Answered(answer) if matches!(answer.decision, Decision::Reject { .. }) => {
+                match &self.question(answer.question)?.kind {
+                    QuestionKind::Approval { hash: denied, .. } if denied == hash => Some(record.at),
+                    _ => None,
+                }
+            }
+            _ => None,
+        })
+    }
+
+    /// The time this request was worked on by `now`: waiting for people does not count.
+    pub fn active(&self, now: Timestamp) -> Duration {
+        let since = |from: Timestamp| Duration::try_from(now.duration_since(from)).unwrap_or_default();
+        let whole = self.run.began.map(since).unwrap_or_default();
+        let waiting = self.run.waiting_since.map(since).unwrap_or_default();
+        whole.saturating_sub(self.run.waited).saturating_sub(waiting)
+    }
+
+    /// Appends one record and follows it.
+    pub fn apply(&mut self, record: Record) {
+        let seq = Seq(self.records.len() as u64);
+        let at = record.at;
+        self.records.push(record);
+        let index = self.records.len() - 1;
+        // The record is looked at after it was pushed, so that places in the log can be followed; cloned only where
+        // the borrow would last.
+        match self.records[index].event.clone() {
+            Event::Routed(routed) => {
+                self.home = self.home.take().or(Some(routed.home));
+                self.agent = routed.agent;
+            }
+            Event::Heard(_) => self.hear(seq, at),
+            Event::Thought(thought) => self.think(seq, &thought),
+            Event::Started(started) => {
+                *self.starts.entry(started.call).or_default() += 1;
+                if self.starts(started.call) == 1 {
+                    self.run.calls.push((started.tool, started.hash));
+                }
+                self.state = Phase::Running(started.call);
+            }
+            Event::Acted(acted) => self.act(acted.call, &acted.outcome),
+            Event::Asked(question) => {
+                self.open.push(QuestionId(seq));
+                self.run.waiting_since = self.run.waiting_since.or(Some(at));
+                self.run.handed_over |= matches!(question.kind, QuestionKind::HandOver);
+                self.state = Phase::Waiting;
+            }
+            Event::Answered(answer) => self.settle(answer.question, seq, at, Some(&answer.decision)),
+            Event::Lapsed { question } => self.settle(question, seq, at, None),
+            Event::Failed(failure) => {
+                self.run.model_calls += failure.usage.calls;
+                self.run.tokens += failure.usage.input + failure.usage.output;
+                self.fail(failure.fault);
+                if !self.is_idle() {
+                    self.state = Phase::Thinking;
+                }
+            }
+            Event::Said(reply) => {
+                if let (Author::Agent, Phase::Deciding(_)) = (reply.by, self.state) {
+                    self.run.failures = 0;
+                    self.state = Phase::Thinking;
+                }
+            }
+            Event::Undelivered { key, .. } => self.undelivered.extend(key),
+            Event::Refused(_) | Event::Delivered { .. } | Event::HandedOver { .. } => {}
+            Event::Paused { .. } => self.paused = true,
+            Event::Resumed { .. } => self.paused = false,
+            Event::Cancelled { .. } => {
+                for question in std::mem::take(&mut self.open) {
+                    self.settled.insert(question, seq);
+                }
+                self.finish(Phase::Cancelled);
+            }
+            Event::Finished => self.finish(Phase::Finished),
+        }
+    }
+
+    fn hear(&mut self, seq: Seq, at: Timestamp) {
+        if self.is_idle() {
+            self.begin(seq, at);
+        }
+    }
+
+    fn begin(&mut self, first: Seq, at: Timestamp) {
+        self.runs.push(first);
+        self.run = Run { first: Some(first), began: Some(at), ..Run::default() };
+        self.state = Phase::Thinking;
+    }
+
+    fn think(&mut self, seq: Seq, thought: &Thought) {
+        self.seen = Version(thought.seen.0.min(seq.0));
+        self.run.steps += 1;
+        self.run.model_calls += thought.usage.calls.max(1);
+        self.run.tokens += thought.usage.input + thought.usage.output;
+        if !self.is_idle() {
+            self.state = Phase::Deciding(seq);
+        }
+    }
+
+    fn act(&mut self, call: CallId, outcome: &Outcome) {
+        match outcome {
+            Outcome::Done(_) => {
+                self.run.failures = 0;
+                self.state = Phase::Thinking;
+            }
+            Outcome::Failed(fault) => {
+                self.fail(fault.clone());
+                self.state = Phase::Thinking;
+            }
+            Outcome::Unknown { .. } => self.state = Phase::Uncertain(call),
+        }
+    }
+
+    fn fail(&mut self, fault: Fault) {
+        self.run.failures += 1;
+        self.run.faults.push(fault);
+    }
+
+    fn settle(&mut self, id: QuestionId, seq: Seq, at: Timestamp, decision: Option<&Decision>) {
+        let Some(place) = self.open.iter().position(|open| *open == id) else { return };
+        self.open.remove(place);
+        self.settled.insert(id, seq);
+        if self.open.is_empty()
+            && let Some(since) = self.run.waiting_since.take()
+        {
+            self.run.waited += Duration::try_from(at.duration_since(since)).unwrap_or_default();
+        }
+        let Some(question) = self.question(id) else { return };
+        self.state = match (&question.kind, decision) {
+            (QuestionKind::HandOver, _) => Phase::Relaying(id),
+            (QuestionKind::Approval { call, .. }, Some(Decision::Approve)) => Phase::Cleared(*call),
+            (QuestionKind::Unknown { .. }, Some(Decision::Option(n))) if *n == RUN_AGAIN => {
+                Phase::Cleared(CallId(id.0))
+            }
+            (QuestionKind::Question | QuestionKind::Approval { .. } | QuestionKind::Unknown { .. }, _) => {
+                if self.open.is_empty() {
+                    Phase::Thinking
+                } else {
+                    Phase::Waiting
+                }
+            }
+        };
+    }
+
+    /// Ends the request; a message that nobody has thought about yet begins the next one.
+    fn finish(&mut self, end: Phase) {
+        self.state = end;
+        self.open.clear();
+        let unseen = self.records.iter().enumerate().skip(usize::try_from(self.seen.0).unwrap_or(usize::MAX));
+        let first = unseen
+            .into_iter()
+            .find(|(_, record)| matches!(record.event, Event::Heard(_)))
+            .map(|(place, record)| (Seq(place as u64), record.at));
+        if let Some((place, at)) = first.filter(|_| end == Phase::Finished && self.agent.is_some()) {
+            self.begin(place, at);
+        }
+    }
+}
+
+/// The answers to "did it happen?", in the order they are offered.
+pub(crate) const UNKNOWN_OPTIONS: [&str; 3] = ["It happened", "It did not happen, run it again", "Leave it"];
+/// The place of "run it again" among them.
+pub(crate) const RUN_AGAIN: usize = 1;
+
+/// The hash that an approval is bound to.
+pub(crate) fn hash_of(args: &Value) -> String {
+    args_hash(args)
+}
