@@ -46,11 +46,8 @@ pub fn admit(directory: &Directory, thread: &Thread, arrival: Arrival<'_>, now: 
                 return Vec::new();
             };
             let read = grammar::press(&question.kind, &question.options, choice, comment.as_deref());
-            let words = match comment {
-                Some(comment) => format!("pressed {choice}: {comment}"),
-                None => format!("pressed {choice}"),
-            };
-            vec![answer(directory, thread, arrival.inbound, (id, question), read, words, now)]
+            let given = Given { read, words: choice.clone(), how: How::Pressed };
+            vec![answer(directory, thread, arrival.inbound, (id, question), given, now)]
         }
         Body::Text { text, original, .. } => {
             if let Some(event) = reply(directory, thread, &arrival, text, now) {
@@ -72,6 +69,11 @@ fn reply(
     let inbound = arrival.inbound;
     if let Some(id) = arrival.about {
         let question = thread.question(id)?;
+        let settled = thread.settled_by(id).is_some();
+        if settled && question.kind == QuestionKind::Question && thread.home() == Some(&inbound.at) {
+            // The conversation goes on under an old question: that is something said.
+            return None;
+        }
         let read = grammar::read(&question.kind, &question.options, text);
         return Some(answer(
             directory,
@@ -96,7 +98,15 @@ fn reply(
     if !guarded && !directory.may_answer(question, &inbound.from) {
         return None;
     }
-    Some(answer(directory, thread, inbound, (id, question), Some(read), format!("wrote {text:?}"), now))
+    let given = Given { read: Some(read), words: text.to_owned(), how: How::Wrote };
+    Some(answer(directory, thread, inbound, (id, question), given, now))
+}
+
+/// What somebody gave as an answer, and what the grammar read in it.
+struct Given {
+    read: Option<Decision>,
+    words: String,
+    how: How,
 }
 
 /// Whether this answer counts. Permission comes first: who may not answer learns nothing about the question.
@@ -105,8 +115,7 @@ fn answer(
     thread: &Thread,
     inbound: &Inbound,
     (id, question): (QuestionId, &Question),
-    read: Option<Decision>,
-    words: String,
+    given: Given,
     now: Timestamp,
 ) -> Event {
     let guarded = matches!(question.kind, QuestionKind::Approval { .. } | QuestionKind::Unknown { .. });
@@ -122,7 +131,7 @@ fn answer(
     } else if now >= question.deadline {
         Why::Expired
     } else {
-        match read {
+        match given.read {
             None => Why::Unclear,
             Some(decision) => {
                 return Event::Answered(Answer {
@@ -131,7 +140,8 @@ fn answer(
                     member: directory.member(&inbound.from).map(str::to_owned),
                     at: inbound.at.clone(),
                     decision,
-                    how: words,
+                    words: given.words,
+                    how: given.how,
                 });
             }
         }
@@ -141,7 +151,8 @@ fn answer(
         by: inbound.from.clone(),
         at: inbound.at.clone(),
         message: inbound.message.clone(),
-        text: words,
+        words: given.words,
+        how: given.how,
         why,
     })
 }

@@ -403,8 +403,20 @@ pub struct Answer {
     pub at: Address,
     /// What.
     pub decision: Decision,
-    /// The words, or the button: `pressed approve`, `wrote "approve"`.
-    pub how: String,
+    /// Their words, or the id of the button.
+    pub words: String,
+    /// Whether they wrote or pressed.
+    pub how: How,
+}
+
+/// How an answer was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// In words.
+    Wrote,
+    /// By a button or a form.
+    Pressed,
 }
 
 /// What an answer says.
@@ -437,8 +449,10 @@ pub struct Refusal {
     /// The message it came in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<MessageRef>,
-    /// Their words, or the button.
-    pub text: String,
+    /// Their words, or the id of the button.
+    pub words: String,
+    /// Whether they wrote or pressed.
+    pub how: How,
     /// Why not.
     pub why: Why,
 }
