@@ -3,6 +3,8 @@
 //!
 //! Say `card`, `question`, `desk`, `work`, `away` or anything else.
 
+#![expect(clippy::unwrap_used, reason = "a tool for developers; it stops where it does not work")]
+
 #[path = "../tests/double/mod.rs"]
 #[expect(dead_code, unreachable_pub, reason = "shared with the tests, which use the rest")]
 mod double;

@@ -127,12 +127,12 @@ async fn bind(config: &Config) -> Result<(TcpListener, SocketAddr), Error> {
         Ok::<_, io::Error>((listener, address))
     };
     bound.await.map_err(|error| {
-        let remedy = match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                format!("another program holds {wanted}, perhaps another Switchboard: stop it, or set another port in {key}")
-            }
-            io::ErrorKind::PermissionDenied => format!("ports below 1024 need a privilege: set another port in {key}"),
-            _ => format!("set an address of this machine in {key}"),
+        let remedy = if error.kind() == io::ErrorKind::AddrInUse {
+            format!("another program holds {wanted}, perhaps another Switchboard: stop it, or set another port in {key}")
+        } else if error.kind() == io::ErrorKind::PermissionDenied {
+            format!("ports below 1024 need a privilege: set another port in {key}")
+        } else {
+            format!("set an address of this machine in {key}")
         };
         Error::misconfigured(format!("{key}: cannot listen on {wanted}: {error}"), remedy).with_source(error)
     })

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
+use pulldown_cmark::{CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd, html};
 
 /// Above this a text is shown as it is: nobody reads that much as prose, and a parser has its worst cases.
 const MARKDOWN_BYTES_MAX: usize = 256 * 1024;
@@ -28,6 +28,9 @@ fn tame(event: Event<'_>) -> Option<Event<'_>> {
         Event::SoftBreak => Event::HardBreak,
         Event::Start(Tag::HtmlBlock) => Event::Start(Tag::Paragraph),
         Event::End(TagEnd::HtmlBlock) => Event::End(TagEnd::Paragraph),
+        Event::Start(Tag::Link { link_type: LinkType::Email, dest_url, .. }) => {
+            Event::InlineHtml(open_link(&format!("mailto:{dest_url}")))
+        }
         Event::Start(Tag::Link { dest_url, .. }) => Event::InlineHtml(open_link(&dest_url)),
         Event::End(TagEnd::Link) => Event::InlineHtml(CowStr::Borrowed("</a>")),
         // A picture would be fetched from wherever the text says; its description is shown, with the address to follow.
@@ -42,7 +45,19 @@ fn tame(event: Event<'_>) -> Option<Event<'_>> {
             Event::Start(Tag::Heading { level: lower(level), id: None, classes: vec![], attrs: vec![] })
         }
         Event::End(TagEnd::Heading(level)) => Event::End(TagEnd::Heading(lower(level))),
-        other => other,
+        Event::Start(_)
+        | Event::End(_)
+        | Event::Text(_)
+        | Event::Code(_)
+        | Event::HardBreak
+        | Event::Rule => event,
+        // Not asked for, so they do not come.
+        Event::InlineMath(_)
+        | Event::DisplayMath(_)
+        | Event::FootnoteReference(_)
+        | Event::TaskListMarker(_) => {
+            return None;
+        }
     })
 }
 

@@ -18,7 +18,6 @@ function el(tag, attributes = {}, ...children) {
 }
 
 const INBOX = 'inbox';
-const SVG = 'http://www.w3.org/2000/svg';
 
 let me = null; // who uses the page, and its limits
 let here = null; // the conversation shown
@@ -124,16 +123,6 @@ function prose(html) {
   return element;
 }
 
-function icon(path) {
-  const svg = document.createElementNS(SVG, 'svg');
-  svg.setAttribute('viewBox', '0 0 20 20');
-  svg.setAttribute('aria-hidden', 'true');
-  const line = document.createElementNS(SVG, 'path');
-  line.setAttribute('d', path);
-  svg.append(line);
-  return svg;
-}
-
 /** The inside of an entry. */
 const shapes = {
   heard(entry, place) {
@@ -220,7 +209,7 @@ function card(entry, place) {
 }
 
 function ending(entry) {
-  return el('p', { class: 'ended', tabindex: '-1', 'data-focus': true, 'data-testid': 'how' }, icon('M4.500 10.500l3.600 3.600 7.400-8'), entry.how);
+  return el('p', { class: 'ended', tabindex: '-1', 'data-focus': true, 'data-testid': 'how' }, entry.how);
 }
 
 /** A box that grows with its text. */
@@ -264,20 +253,21 @@ function answering(entry, place) {
     }
   };
 
-  if (words) form.append(el('label', {}, entry.choices.length ? 'Answer in your own words' : 'Your answer', words));
+  form.addEventListener('submit', (event) => event.preventDefault());
   if (comment) {
     const names = commented.flatMap((choice, index) => [index ? ' or ' : '', el('b', {}, choice.label)]);
     form.append(el('label', {}, 'Comment, goes along with ', ...names, comment));
   }
   const press = (choice) => () => send('press', { choice: choice.id, comment: choice.comment ? comment.value.trim() || undefined : undefined });
   const buttons = entry.choices.map((choice) => el('button', { type: 'button', class: choice.style, 'data-testid': `choice-${choice.id}`, onclick: press(choice) }, choice.label));
+  if (buttons.length) form.append(el('div', { class: 'buttons' }, ...buttons));
   if (words) {
-    const first = entry.choices.length === 0 ? 'primary' : 'plain';
-    buttons.push(el('button', { type: 'submit', class: first, 'data-testid': 'answer-send' }, 'Send answer'));
+    const style = buttons.length ? 'plain' : 'primary';
+    const button = el('button', { type: 'submit', class: style, 'data-testid': 'answer-send' }, 'Send');
+    form.append(el('div', { class: 'own' }, el('label', {}, buttons.length ? 'Or answer in your own words' : 'Your answer', words), button));
     form.addEventListener('submit', () => (words.value.trim() ? send('say', { text: words.value.trim() }) : words.focus()));
   }
-  form.addEventListener('submit', (event) => event.preventDefault());
-  form.append(el('div', { class: 'buttons' }, ...buttons), outcome);
+  form.append(outcome);
   return form;
 }
 
@@ -521,6 +511,14 @@ function showWaiting() {
   }
   $('inbox-link').setAttribute('aria-label', count ? `Waiting for you, ${count} open` : 'Waiting for you');
   document.title = count ? `(${count}) ${title}` : title;
+  $('above').textContent = count === 1 ? '1 question waits for you' : `${count} questions wait for you`;
+  showAbove();
+}
+
+/** Says that something waits while it is scrolled out of view. */
+function showAbove() {
+  const out = $('waiting').getBoundingClientRect().bottom < $('scroll').getBoundingClientRect().top;
+  $('above').hidden = $('waiting').hidden || waiting.open.length === 0 || !out;
 }
 
 function showEmpty() {
@@ -733,7 +731,14 @@ $('side').addEventListener('click', (event) => {
   open(conversationOf(new URL(link.href).pathname), true);
 });
 $('latest').addEventListener('click', () => follow(true));
-$('scroll').addEventListener('scroll', () => isNear() && ($('latest').hidden = true), { passive: true });
+$('above').addEventListener('click', () => {
+  $('scroll').scrollTop = 0;
+  $('waiting').focus();
+});
+$('scroll').addEventListener('scroll', () => {
+  if (isNear()) $('latest').hidden = true;
+  showAbove();
+}, { passive: true });
 $('composer').addEventListener('submit', (event) => (event.preventDefault(), submit()));
 $('text').addEventListener('input', drafted);
 $('text').addEventListener('keydown', (event) => {
