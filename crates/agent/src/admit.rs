@@ -5,8 +5,8 @@ use channel::{Body, Correlation, Inbound, Timestamp};
 use crate::{
     directory::Directory,
     event::{
-        Answer, Author, Decision, Event, Heard, HeardFile, Question, QuestionKind, Refusal, Reply, Routed,
-        Why,
+        Answer, Author, Decision, Event, Heard, HeardFile, How, Question, QuestionKind, Refusal, Reply,
+        Routed, Why,
     },
     grammar,
     id::QuestionId,
@@ -75,15 +75,8 @@ fn reply(
             return None;
         }
         let read = grammar::read(&question.kind, &question.options, text);
-        return Some(answer(
-            directory,
-            thread,
-            inbound,
-            (id, question),
-            read,
-            format!("wrote {text:?}"),
-            now,
-        ));
+        let given = Given { read, words: text.to_owned(), how: How::Wrote };
+        return Some(answer(directory, thread, inbound, (id, question), given, now));
     }
     let mut here = thread
         .open_questions()
