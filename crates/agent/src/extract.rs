@@ -24,15 +24,15 @@ use crate::{
 };
 
 /// The longest text of an intent, in characters.
-pub const TEXT_CHARS_MAX: usize = 16_000;
+const TEXT_CHARS_MAX: usize = 16_000;
 /// The longest answer to choose from, in characters.
-pub const OPTION_CHARS_MAX: usize = 80;
+const OPTION_CHARS_MAX: usize = 80;
 /// The most answers to choose from.
-pub const OPTIONS_MAX: usize = 10;
+const OPTIONS_MAX: usize = 10;
 /// The most files sent along.
-pub const FILES_MAX: usize = 10;
+const FILES_MAX: usize = 10;
 /// The longest name of a file, in characters.
-pub const FILE_NAME_CHARS_MAX: usize = 255;
+const FILE_NAME_CHARS_MAX: usize = 255;
 /// The longest rejection, in bytes.
 const REJECTION_BYTES_MAX: usize = 1_000;
 

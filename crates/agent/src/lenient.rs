@@ -18,15 +18,15 @@ use value::{Fault, Reader};
 
 /// How much is read.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// The longest text, in bytes.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// How deep objects and arrays may nest; more than 128 counts as 128, for the sake of the stack.
-    pub depth: usize,
+    pub(crate) depth: usize,
     /// The most values (members, items) in all objects together.
-    pub nodes: usize,
+    pub(crate) nodes: usize,
     /// The most objects in one text.
-    pub objects: usize,
+    pub(crate) objects: usize,
 }
 
 impl Default for Limits {
@@ -37,18 +37,18 @@ impl Default for Limits {
 
 /// One JSON object in a text.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
+pub(crate) struct Found {
     /// What it holds.
-    pub members: Map<String, Value>,
+    pub(crate) members: Map<String, Value>,
     /// What was mended in it, each sort once, in order.
-    pub repairs: Vec<Repair>,
+    pub(crate) repairs: Vec<Repair>,
     /// How many containers the text leaves open at its end, outermost first: this object, its last member, that one's
     /// last, and so on. Whether more could have stood there is for the caller to judge.
-    pub open: usize,
+    pub(crate) open: usize,
     /// Where it stands, in bytes.
-    pub span: Range<usize>,
+    pub(crate) span: Range<usize>,
     /// Why it may not be what the model meant to give, going by what stands around it.
-    pub doubt: Option<Doubt>,
+    pub(crate) doubt: Option<Doubt>,
 }
 
 /// Something that was mended.
@@ -80,7 +80,7 @@ pub enum Repair {
 
 /// Why an object may not be what the model meant to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doubt {
+pub(crate) enum Doubt {
     /// It stands inside `[…]` or `{…}`.
     InBrackets,
     /// A quoted key and a colon stand before it.
@@ -93,7 +93,7 @@ pub enum Doubt {
 
 impl Doubt {
     /// The doubt in words.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::InBrackets => "it stands inside other brackets",
             Self::ValueOfKey => "a key stands before it",
@@ -107,13 +107,13 @@ impl Doubt {
 
 /// Why a text cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// The line, from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// The character in that line, from 1.
-    pub column: usize,
+    pub(crate) column: usize,
     /// What is wrong there, and what was expected.
-    pub what: String,
+    pub(crate) what: String,
 }
 
 impl fmt::Display for Problem {
@@ -128,7 +128,7 @@ impl std::error::Error for Problem {}
 ///
 /// # Errors
 /// The first thing that cannot be read in exactly one way, or a limit.
-pub fn read(text: &str, limits: &Limits) -> Result<Vec<Found>, Problem> {
+pub(crate) fn read(text: &str, limits: &Limits) -> Result<Vec<Found>, Problem> {
     if text.len() > limits.bytes {
         let what = format!("the output has {} bytes; at most {} are read", text.len(), limits.bytes);
         return Err(Problem { line: 1, column: 1, what });
@@ -185,7 +185,10 @@ impl Scan<'_> {
                 }
                 b'<' => self.angle(),
                 b'{' => self.brace(),
-                b'}' if self.braces == 0 => Err(Fault::new(self.at, "a `}` that closes nothing")),
+                b'}' if self.braces == 0 => Err(Fault::new(
+                    self.at,
+                    "a `}` that closes nothing; a quote inside a text is written `\\\"`",
+                )),
                 b'}' => {
                     self.braces -= 1;
                     self.at += 1;

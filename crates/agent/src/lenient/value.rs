@@ -180,7 +180,9 @@ impl<'a> Reader<'a> {
             return Ok(Next::Cut);
         }
         if !self.eat(',') {
-            return Err(self.expected(&format!("`,` or `{close}`")));
+            let quoted = self.text[..value_end].ends_with(['"', '\'', '\u{201d}', '\u{2019}']);
+            let hint = if quoted { " (a quote inside a text is written `\\\"`)" } else { "" };
+            return Err(self.expected(&format!("`,` or `{close}`{hint}")));
         }
         self.space()?;
         if self.ended() {
@@ -416,7 +418,11 @@ impl<'a> Reader<'a> {
 fn excerpt(text: &str) -> String {
     let short: String = text.chars().take(20).collect();
     let dots = if short.len() < text.len() { "…" } else { "" };
-    format!("`{}{dots}`", short.escape_debug())
+    let visible = |c: char| match c {
+        '"' | '\'' | '\\' => c.to_string(),
+        _ => c.escape_debug().to_string(),
+    };
+    format!("`{}{dots}`", short.chars().map(visible).collect::<String>())
 }
 
 /// Reads a number that a `Value` holds without rounding.
