@@ -1,6 +1,7 @@
 //! Shows the page with a pretended gateway behind it, for work on the page itself:
 //! `cargo run -p channel-web --example preview`, then open http://127.0.0.1:7421/.
 //!
+//! With an address and `tokens` behind it, the page asks for the token in `tests/double/mod.rs`.
 //! Say `card`, `question`, `desk`, `work`, `away` or anything else.
 
 #![expect(clippy::unwrap_used, reason = "a tool for developers; it stops where it does not work")]
@@ -23,7 +24,11 @@ use double::{Memory, World, address, card, outgoing, text};
 #[tokio::main]
 async fn main() {
     let listen = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:7421".to_owned());
-    let world = World::start(serde_json::json!({ "listen": listen }), Arc::new(Memory::default())).await;
+    let mut settings = serde_json::json!({ "listen": listen });
+    if std::env::args().nth(2).is_some() {
+        settings["people"] = serde_json::json!({ "ana": { "token_env": "ANA", "name": "Ana" } });
+    }
+    let world = World::start(settings, Arc::new(Memory::default())).await;
     let mut done = 0;
     loop {
         let next = world.memory.heard.lock().unwrap().get(done).cloned();
@@ -59,7 +64,7 @@ async fn react(world: &World, inbound: &Inbound, number: usize) {
                 world.say(outgoing(&key, place, card(&key, soon()))).await
             }
             "desk" => {
-                let desk = world.web.place("local").unwrap();
+                let desk = world.web.place(&inbound.from.id).unwrap();
                 world.say(outgoing(&key, &desk, card(&key, soon()))).await;
             }
             "question" => {

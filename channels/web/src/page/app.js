@@ -223,7 +223,7 @@ function answering(entry, place) {
   const commented = entry.choices.filter((choice) => choice.comment);
   const comment = commented.length ? box({ 'data-testid': 'comment', placeholder: 'Optional' }) : null;
   const words = entry.free_text ? box({ 'data-testid': 'answer', placeholder: 'Your answer' }) : null;
-  const outcome = el('p', { class: 'outcome', role: 'status' });
+  const outcome = el('p', { class: 'outcome', role: 'status', tabindex: '-1' });
   const form = el('form', { class: 'answer' });
   const controls = () => form.querySelectorAll('button, textarea');
   const idle = (text, bad) => {
@@ -234,8 +234,10 @@ function answering(entry, place) {
 
   /** Sends an answer until it was taken, under one name. */
   const send = async (path, body) => {
-    controls().forEach((control) => (control.disabled = true));
     outcome.textContent = 'Sending…';
+    // A disabled button loses the focus; it must not fall back to the top of the page.
+    if (form.contains(document.activeElement)) outcome.focus();
+    controls().forEach((control) => (control.disabled = true));
     outcome.dataset.bad = false;
     const request = { id: newId(), ticket: entry.ticket, ...body };
     for (let attempt = 0; form.isConnected; attempt += 1) {
