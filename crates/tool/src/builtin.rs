@@ -9,21 +9,6 @@ use crate::{
     seam::Call,
 };
 
-/// The JSON Schema of a built-in's arguments.
-pub(crate) fn parameters(builtin: Builtin) -> Value {
-    match builtin {
-        Builtin::Clock => json!({ "type": "object", "properties": {}, "additionalProperties": false }),
-        Builtin::ReadFile => json!({
-            "type": "object",
-            "properties": {
-                "name": { "type": "string", "description": "The name of a file of this conversation." }
-            },
-            "required": ["name"],
-            "additionalProperties": false
-        }),
-    }
-}
-
 /// Runs one call.
 pub(crate) async fn run(builtin: Builtin, spec: &ToolSpec, call: Call<'_>) -> Outcome {
     match builtin {

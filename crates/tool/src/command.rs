@@ -333,12 +333,17 @@ async fn done(stdout: &Head, out: TempDir) -> Ended {
     Ended { outcome: Outcome::Done(result), files }
 }
 
+/// The program's own last words come first: they are for the reader, the number is for its author.
 fn said_no(code: i32, stdout: &Head, stderr: &Tail) -> Outcome {
     let words = match stderr.text() {
         words if words.is_empty() => last_lines(&String::from_utf8_lossy(stdout.bytes())),
         words => words,
     };
-    failed(FaultKind::ToolFailed, with_words(format!("The program ended with status {code}."), &words))
+    let what = match words.is_empty() {
+        true => format!("The program ended with status {code} and said nothing."),
+        false => format!("{words} (status {code})"),
+    };
+    failed(FaultKind::ToolFailed, what)
 }
 
 fn with_words(why: String, words: &str) -> String {

@@ -17,6 +17,6 @@ mod seam;
 mod standard;
 mod template;
 
-pub use check::{Flaw, check, fill};
+pub use check::{Flaw, check};
 pub use seam::{Call, Ended, Files, Made, Tool};
 pub use standard::{Env, Standard, ToolSettings};
