@@ -1,1 +1,20 @@
 //! The imperative shell: accept, step, deliver, serve.
+//!
+//! Data flows one way: a channel's inbound is accepted into a log; a worker steps the thread; what is to be said waits
+//! in the outbox until a channel has sent it. Every decision is made by `crates/agent`; this crate carries it out.
+//!
+//! Invariant: a message is acknowledged only after its commit; it is sent only because of a commit.
+//! Invariant: nothing spawns or sleeps outside this crate, the channels' and the store's own tasks.
+
+mod accept;
+mod board;
+mod deliver;
+mod effect;
+mod library;
+mod serve;
+mod turn;
+
+pub use accept::Door;
+pub use board::{Board, Settings};
+pub use library::Library;
+pub use serve::{Serving, serve};

@@ -1,0 +1,325 @@
+//! In: an inbound becomes events in one log, once, and is durable before the platform is told so.
+
+use std::sync::Arc;
+
+use agent::{
+    Arrival, Assigned, Event, HeardFile, Home, How, QuestionId, Routed, Taken, Thread, ThreadId, Tickets,
+    admit, caused_by, lost, route, sha256,
+};
+use async_trait::async_trait;
+use channel::{
+    Accepted, Attachment, Body, ChannelName, Correlation, Entry, Error, File, Inbound, Inbox, MessageRef,
+    Place, Said,
+};
+use store::SentQuery;
+use tokio::sync::Semaphore;
+
+use crate::board::{Board, With};
+
+/// How often an inbound is decided anew when the thread changes under it.
+const TRIES_MAX: u32 = 50;
+/// How many former conversations at a place its history shows.
+const HISTORY_GENERATIONS: u32 = 5;
+
+/// The inbox of one channel.
+pub struct Door {
+    board: Arc<Board>,
+    channel: ChannelName,
+    places: Semaphore,
+}
+
+impl Door {
+    /// The door for a channel.
+    pub fn new(board: Arc<Board>, channel: ChannelName) -> Self {
+        let places = Semaphore::new(board.settings.accepts_max);
+        Self { board, channel, places }
+    }
+}
+
+#[async_trait]
+impl Inbox for Door {
+    async fn accept(&self, inbound: Inbound) -> Result<Accepted, Error> {
+        self.check(&inbound)?;
+        let _place = self.places.acquire().await.map_err(|_| Error::retry("the gateway is stopping"))?;
+        let files = self.keep_files(&inbound).await?;
+        for _ in 0..TRIES_MAX {
+            match self.board.take(&self.channel, &inbound, files.clone()).await {
+                Ok(Some(accepted)) => {
+                    tracing::debug!(channel = %self.channel, key = ?inbound.keys.first(), ?accepted, "inbound");
+                    return Ok(accepted);
+                }
+                Ok(None) => return Err(Error::refused("no question is known here under this ticket")),
+                Err(store::Error::Conflict { .. }) => {}
+                Err(store::Error::Duplicate { .. }) => return Ok(Accepted::Already),
+                Err(error) => return Err(away(&error)),
+            }
+        }
+        Err(Error::retry("the conversation changed too often while the message was taken"))
+    }
+
+    async fn cursor(&self, name: &str) -> Result<Option<String>, Error> {
+        let kept = self.board.store.get(&self.cursor_name(name)).await.map_err(|error| away(&error))?;
+        Ok(kept.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    async fn advance(&self, name: &str, value: &str) -> Result<(), Error> {
+        self.board.store.put(&self.cursor_name(name), value.as_bytes()).await.map_err(|error| away(&error))
+    }
+
+    async fn history(&self, place: &Place) -> Result<Vec<Entry>, Error> {
+        let at = channel::Address { channel: self.channel.clone(), place: place.clone() };
+        self.board.history(&at).await.map_err(|error| away(&error))
+    }
+
+    async fn file(&self, hash: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.board.store.get(&file_name(hash)).await.map_err(|error| away(&error))
+    }
+}
+
+impl Door {
+    fn cursor_name(&self, name: &str) -> String {
+        format!("cursor:{}:{name}", self.channel)
+    }
+
+    /// What every channel's inbound must be; a channel that breaks this has a fault of its own.
+    fn check(&self, inbound: &Inbound) -> Result<(), Error> {
+        if inbound.keys.is_empty()
+            || inbound.at.channel != self.channel
+            || inbound.from.channel != self.channel
+        {
+            return Err(Error::refused("the inbound has no key, or speaks for another channel"));
+        }
+        if let Body::Text { text, original, .. } = &inbound.body {
+            let max = self.board.settings.text_bytes_max;
+            let longest = text.len().max(original.as_ref().map_or(0, String::len));
+            if longest > max {
+                return Err(Error::refused(format!(
+                    "the message has {longest} bytes; at most {max} are taken"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the bytes of the files under their hashes, before any log names them.
+    async fn keep_files(&self, inbound: &Inbound) -> Result<Vec<HeardFile>, Error> {
+        let Body::Text { files, .. } = &inbound.body else { return Ok(Vec::new()) };
+        let mut kept = Vec::new();
+        for file in files {
+            kept.push(self.keep_file(file).await?);
+        }
+        Ok(kept)
+    }
+
+    async fn keep_file(&self, attachment: &Attachment) -> Result<HeardFile, Error> {
+        let settings = &self.board.settings;
+        let Attachment { name, kind, size, bytes } = attachment;
+        let mut file = File { name: name.clone(), kind: kind.clone(), size: *size, hash: String::new() };
+        let bytes = match bytes {
+            Ok(bytes) if bytes.len() <= settings.file_bytes_max => bytes,
+            Ok(_) => {
+                let why = format!("larger than {} bytes", settings.file_bytes_max);
+                return Ok(HeardFile { file, text: None, dropped: Some(why) });
+            }
+            Err(why) => return Ok(HeardFile { file, text: None, dropped: Some(why.clone()) }),
+        };
+        file.hash = self.board.keep_file(bytes).await.map_err(|error| away(&error))?;
+        let textual =
+            kind.starts_with("text/") || matches!(kind.as_str(), "application/json" | "application/xml");
+        let shown = textual && bytes.len() <= settings.shown_bytes_max;
+        let text = shown.then(|| std::str::from_utf8(bytes).ok().map(str::to_owned)).flatten();
+        Ok(HeardFile { file, text, dropped: None })
+    }
+}
+
+impl Board {
+    /// Keeps bytes under their hash, and returns it.
+    pub(crate) async fn keep_file(&self, bytes: &[u8]) -> Result<String, store::Error> {
+        let hash = sha256(bytes);
+        let name = file_name(&hash);
+        if self.store.get(&name).await?.is_none() {
+            self.store.put(&name, bytes).await?;
+        }
+        Ok(hash)
+    }
+
+    /// Decides once what an inbound becomes, and writes it. A press that belongs to no question becomes nothing.
+    async fn take(
+        &self,
+        channel: &ChannelName,
+        inbound: &Inbound,
+        files: Vec<HeardFile>,
+    ) -> Result<Option<Accepted>, store::Error> {
+        let (mut thread, about) = self.thread_of(channel, inbound).await?;
+        if about.is_none() && matches!(inbound.body, Body::Press { .. }) {
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let events = match &inbound.body {
+            Body::Undelivered { why } => match self.sent_as(channel, inbound.in_reply_to.as_ref()).await? {
+                Some((_, key)) => lost(&thread, key, why),
+                None => vec![Event::Undelivered { key: None, why: why.clone() }],
+            },
+            Body::Text { .. } | Body::Press { .. } => {
+                let assigned = if thread.is_idle() { Some(self.assign(inbound)) } else { None };
+                let correlation =
+                    self.capabilities(channel).map_or(Correlation::Ticket, |can| can.correlation);
+                admit(&self.directory, &thread, Arrival { inbound, files, about, correlation, assigned }, now)
+            }
+        };
+        if events.is_empty() || (thread.version().0 == 0 && matches!(inbound.body, Body::Undelivered { .. }))
+        {
+            tracing::warn!(%channel, key = ?inbound.keys.first(), "an inbound concerns nothing that is known here");
+            return Ok(Some(Accepted::New));
+        }
+        let with = With {
+            expect: Some(thread.version()),
+            keys: inbound.keys.clone(),
+            wake: true,
+            ..With::default()
+        };
+        self.write(&mut thread, events, with).await?;
+        Ok(Some(Accepted::New))
+    }
+
+    /// The thread that an inbound belongs to, and the question in it that it names.
+    async fn thread_of(
+        &self,
+        channel: &ChannelName,
+        inbound: &Inbound,
+    ) -> Result<(Thread, Option<QuestionId>), store::Error> {
+        if let Some(ticket) = &inbound.ticket
+            && let Some((id, _)) = Tickets::read(ticket)
+        {
+            let thread = self.thread(&id).await?;
+            if let Some(question) = self.tickets.check(ticket, &thread) {
+                return Ok((thread, Some(question)));
+            }
+        }
+        if let Some((thread, key)) = self.sent_as(channel, inbound.in_reply_to.as_ref()).await? {
+            let thread = self.thread(&thread).await?;
+            let question = caused_by(&key).map(|(_, seq, _)| QuestionId(seq));
+            let question = question.filter(|id| thread.question(*id).is_some());
+            if question.is_some() || matches!(inbound.body, Body::Undelivered { .. }) {
+                return Ok((thread, question));
+            }
+        }
+        let home = Home::of(&inbound.at);
+        let latest = match self.store.latest(&home).await? {
+            None => return Ok((Thread::new(ThreadId::new(&home, 1)), None)),
+            Some(id) => self.thread(&id).await?,
+        };
+        let next = ThreadId::new(&home, latest.id().generation().saturating_add(1));
+        Ok((if self.is_over(&latest) { Thread::new(next) } else { latest }, None))
+    }
+
+    /// Whether a conversation ended so long ago, or grew so long, that the next message begins another.
+    fn is_over(&self, thread: &Thread) -> bool {
+        let Some(last) = thread.records().last() else { return false };
+        let age = self.clock.now().duration_since(last.at).unsigned_abs();
+        thread.is_idle() && (age > self.settings.renew_after || thread.version().0 > self.settings.events_max)
+    }
+
+    /// The message of ours with this name.
+    async fn sent_as(
+        &self,
+        channel: &ChannelName,
+        message: Option<&MessageRef>,
+    ) -> Result<Option<(ThreadId, channel::DeliveryKey)>, store::Error> {
+        let Some(message) = message else { return Ok(None) };
+        let query = SentQuery::Message(channel.clone(), message.clone());
+        let found = self.store.sent(query).await?.into_iter().next();
+        Ok(found.map(|sent| (sent.thread, sent.outgoing.amends.unwrap_or(sent.outgoing.key))))
+    }
+
+    /// Who takes a message that begins a request.
+    fn assign(&self, inbound: &Inbound) -> Assigned {
+        let home = inbound.at.clone();
+        let nobody = |why: String, notice: String| Assigned {
+            routed: Routed { home: home.clone(), agent: None, why },
+            notice: Some(notice),
+        };
+        match route(&self.routes, self.default_agent.as_deref(), inbound) {
+            Taken::By { agent, why } => match self.library.current(&agent) {
+                Some(found) => Assigned {
+                    routed: Routed { home: home.clone(), agent: Some(found.reference()), why },
+                    notice: None,
+                },
+                None => nobody(format!("{why} names `{agent}`, which is not here"), self.help()),
+            },
+            Taken::Unverified { why } => nobody(
+                format!("{why} wants to know who wrote, and nothing proves it"),
+                "I cannot tell for sure that this message is from you, so no agent has seen it. Please write from an \
+                 address whose provider signs its mail (DKIM), or ask the people who run this gateway."
+                    .to_owned(),
+            ),
+            Taken::Nobody => nobody("no route fits".to_owned(), self.help()),
+        }
+    }
+
+    /// What is said when nobody takes a message.
+    fn help(&self) -> String {
+        let mut text = "No agent here takes this message. The agents are:\n\n".to_owned();
+        for agent in self.library.agents() {
+            text.push_str(&format!("- **{}**: {}\n", agent.reference().name, agent.spec().description));
+        }
+        text
+    }
+
+    /// All that was said at a place, oldest first.
+    async fn history(&self, at: &channel::Address) -> Result<Vec<Entry>, store::Error> {
+        let mut entries = Vec::new();
+        let home = Home::of(at);
+        if let Some(latest) = self.store.latest(&home).await? {
+            let last = latest.generation();
+            for generation in last.saturating_sub(HISTORY_GENERATIONS - 1).max(1)..=last {
+                let thread = self.thread(&ThreadId::new(&home, generation)).await?;
+                entries.extend(heard_at(&thread, at));
+            }
+        }
+        for sent in self.store.sent(SentQuery::At(at.clone())).await? {
+            let outgoing = sent.outgoing;
+            let (seq, n) = caused_by(&outgoing.key).map_or((0, 0), |(_, seq, n)| (seq.0, n));
+            let id = entry_id(outgoing.at, seq, n);
+            entries.push(Entry { id, at: outgoing.at, said: Said::Sent(Box::new(outgoing)) });
+        }
+        entries.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(entries)
+    }
+}
+
+/// What people said in a thread at a place: requests, and answers in words.
+fn heard_at(thread: &Thread, at: &channel::Address) -> Vec<Entry> {
+    let entry = |n: usize, record: &agent::Record| {
+        let (from, text, files) = match &record.event {
+            Event::Heard(heard) => {
+                let files = heard.files.iter().map(|file| file.file.clone()).collect();
+                (&heard.from, heard.text.clone(), files)
+            }
+            Event::Answered(answer) if answer.how == How::Wrote && answer.at == *at => {
+                (&answer.by, answer.words.clone(), Vec::new())
+            }
+            Event::Refused(refusal) if refusal.how == How::Wrote && refusal.at == *at => {
+                (&refusal.by, refusal.words.clone(), Vec::new())
+            }
+            _ => return None,
+        };
+        let said = Said::Heard { from: from.clone(), text, files };
+        Some(Entry { id: entry_id(record.at, n as u64, 0), at: record.at, said })
+    };
+    thread.records().iter().enumerate().filter_map(|(n, record)| entry(n, record)).collect()
+}
+
+/// A name that sorts by time, then by place in the log.
+fn entry_id(at: channel::Timestamp, seq: u64, n: usize) -> String {
+    format!("{:019}-{seq:08}-{n:06}", at.as_nanosecond())
+}
+
+fn file_name(hash: &str) -> String {
+    format!("file:{hash}")
+}
+
+/// The store's no, as a channel must hear it: do not acknowledge.
+fn away(error: &store::Error) -> Error {
+    Error::retry(error.to_string())
+}

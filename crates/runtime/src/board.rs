@@ -1,0 +1,175 @@
+//! The board: everything the gateway works with, wired once at the start.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use agent::{Agent, Directory, Event, Press, Record, Route, Seq, Thread, ThreadId, Tickets, Version};
+use channel::{Capabilities, Channel, ChannelName, Health, InboundKey, Outgoing};
+use model::Model;
+use store::{Batch, Clock, Lease, Settle, Store};
+use tool::Tool;
+
+use crate::library::Library;
+
+/// Everything the gateway works with.
+pub struct Board {
+    /// Durable state.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The humans.
+    pub directory: Directory,
+    /// Which agent takes a message.
+    pub routes: Vec<Route>,
+    /// The agent that takes what no route takes.
+    pub default_agent: Option<String>,
+    /// The agents.
+    pub library: Library,
+    /// The models, by the name that agents use.
+    pub models: BTreeMap<String, Arc<dyn Model>>,
+    /// The tools.
+    pub tools: Arc<dyn Tool>,
+    /// The channels.
+    pub channels: BTreeMap<ChannelName, Arc<dyn Channel>>,
+    /// How each channel is.
+    pub health: BTreeMap<ChannelName, Health>,
+    /// Makes and checks tickets.
+    pub tickets: Tickets,
+    /// The folder with the agents' folders.
+    pub agents_folder: std::path::PathBuf,
+    /// Numbers.
+    pub settings: Settings,
+}
+
+/// Numbers of the runtime. The defaults suit one machine.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The name of this process among the workers of one store.
+    pub worker: String,
+    /// Threads stepped at the same time.
+    pub turns_max: usize,
+    /// Messages sent at the same time on one channel.
+    pub sends_max: usize,
+    /// Messages accepted at the same time.
+    pub accepts_max: usize,
+    /// How long a lease lasts without a heartbeat.
+    pub lease: Duration,
+    /// How long one attempt to send may take.
+    pub send_timeout: Duration,
+    /// How long a message is tried before it is given up.
+    pub send_for: Duration,
+    /// How long work in flight may go on after a stop was asked for.
+    pub drain: Duration,
+    /// How long after its end a conversation at the same place is still the same thread.
+    pub renew_after: Duration,
+    /// How many events a thread may have before the next request at its place begins a new one.
+    pub events_max: u64,
+    /// The longest text that is taken, in bytes.
+    pub text_bytes_max: usize,
+    /// The largest file that is kept, in bytes.
+    pub file_bytes_max: usize,
+    /// The largest text file that is shown to an agent, in bytes.
+    pub shown_bytes_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            worker: format!("gateway-{}", std::process::id()),
+            turns_max: 64,
+            sends_max: 8,
+            accepts_max: 64,
+            lease: Duration::from_secs(30),
+            send_timeout: Duration::from_secs(60),
+            send_for: Duration::from_secs(3 * 86_400),
+            drain: Duration::from_secs(20),
+            renew_after: Duration::from_secs(30 * 86_400),
+            events_max: 2_000,
+            text_bytes_max: 256 * 1024,
+            file_bytes_max: 10 * 1024 * 1024,
+            shown_bytes_max: 16 * 1024,
+        }
+    }
+}
+
+/// What a commit carries beside its events.
+#[derive(Default)]
+pub(crate) struct With {
+    /// The version the decision was made at; none for a fact.
+    pub(crate) expect: Option<Version>,
+    /// The lease on the thread.
+    pub(crate) fence: Option<Lease>,
+    /// The names of the inbound.
+    pub(crate) keys: Vec<InboundKey>,
+    /// The message whose sending ends with this.
+    pub(crate) settle: Option<Settle>,
+    /// Whether a worker is to look at the thread.
+    pub(crate) wake: bool,
+}
+
+impl Board {
+    /// Loads and folds a thread.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn thread(&self, id: &ThreadId) -> Result<Thread, store::Error> {
+        Ok(Thread::fold(id.clone(), self.store.load(id, Version(0)).await?))
+    }
+
+    /// Writes events to a thread, with the messages that they cause, and follows them.
+    ///
+    /// # Errors
+    /// The store's. The thread has followed the events nevertheless: load it again before using it.
+    pub(crate) async fn write(
+        &self,
+        thread: &mut Thread,
+        events: Vec<Event>,
+        with: With,
+    ) -> Result<(), store::Error> {
+        let now = self.clock.now();
+        let records: Vec<Record> = events.into_iter().map(|event| Record::new(now, event)).collect();
+        let first = thread.version().0;
+        for record in &records {
+            thread.apply(record.clone());
+        }
+        // Only a decision, made at a known version, causes messages: their names derive from places in the log.
+        let outgoing = match with.expect {
+            Some(_) => self.consequences(thread, first).await,
+            None => Vec::new(),
+        };
+        let batch = Batch {
+            thread: thread.id().clone(),
+            expect: with.expect,
+            fence: with.fence,
+            records,
+            keys: with.keys,
+            outgoing,
+            wake: with.wake,
+            settle: with.settle,
+        };
+        let version = self.store.commit(batch).await?;
+        if version != thread.version() {
+            *thread = self.thread(thread.id()).await?;
+        }
+        Ok(())
+    }
+
+    /// The messages that the events from place `first` on cause.
+    async fn consequences(&self, thread: &Thread, first: u64) -> Vec<Outgoing> {
+        let agent: Option<Arc<Agent>> = match thread.agent() {
+            Some(pinned) => self.library.pinned(pinned, self.store.as_ref()).await.ok(),
+            None => None,
+        };
+        let capabilities = |name: &ChannelName| self.capabilities(name);
+        let secrets = |tool: &str| {
+            let spec = agent.as_ref().and_then(|agent| agent.spec().tools.get(tool));
+            spec.map(|tool| tool.secret.clone()).unwrap_or_default()
+        };
+        let press = Press { tickets: &self.tickets, capabilities: &capabilities, secrets: &secrets };
+        (first..thread.version().0).flat_map(|seq| agent::outgoing(thread, Seq(seq), &press)).collect()
+    }
+
+    /// What a channel can do.
+    pub(crate) fn capabilities(&self, name: &ChannelName) -> Option<Capabilities> {
+        self.channels.get(name).map(|channel| channel.capabilities())
+    }
+}

@@ -1,0 +1,138 @@
+//! Out: a message that waits in the outbox is sent, and what became of it is written.
+
+use std::time::Duration;
+
+use agent::{Event, ThreadId, lost};
+use channel::{Attempt, ChannelName, Content, Error, ErrorKind, Outgoing, Receipt, Timestamp};
+use store::{Again, Lease, SendState, SentQuery, Settle};
+
+use crate::{
+    board::{Board, With},
+    effect::{backoff, holding},
+    turn::signed,
+};
+
+/// The wait after the first failed attempt, and the longest one.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3_600));
+/// The longest wait while the channel's configuration is at fault: somebody may mend it any time.
+const MISCONFIGURED_MAX: Duration = Duration::from_secs(300);
+/// How often the end of a sending is decided anew when the thread changes under it.
+const TRIES_MAX: u32 = 50;
+
+/// A message that was claimed for sending.
+pub(crate) struct Sending {
+    pub(crate) lease: Lease,
+    pub(crate) thread: ThreadId,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) attempt: u32,
+    pub(crate) since: Timestamp,
+}
+
+impl Board {
+    /// Sends one message, once, and says how it went.
+    pub(crate) async fn deliver(&self, sending: Sending) {
+        let sent =
+            holding(self.store.as_ref(), &sending.lease, self.settings.lease, self.send(&sending)).await;
+        let Ok(sent) = sent else { return };
+        let ended = match sent {
+            Ok(receipt) => self.arrived(&sending, receipt).await,
+            Err(error) => self.failed(&sending, error).await,
+        };
+        if let Err(error) = ended {
+            // Claimed again when the lease runs out; the channel then sees a higher attempt.
+            tracing::warn!(key = %sending.outgoing.key, %error, "what became of a message was not written");
+        }
+    }
+
+    async fn send(&self, sending: &Sending) -> Result<Receipt, Error> {
+        let Sending { outgoing, attempt, .. } = sending;
+        let name = &outgoing.to.channel;
+        let channel = self.channels.get(name).ok_or_else(|| {
+            let remedy = "configure it again, or the message is given up in time";
+            Error::misconfigured(format!("there is no channel `{name}` any more"), remedy)
+        })?;
+        let amends = match &outgoing.amends {
+            Some(key) => self.sent_message(key).await?,
+            None => None,
+        };
+        let mut files = Vec::new();
+        for file in &outgoing.files {
+            let bytes = self.store.get(&format!("file:{}", file.hash)).await;
+            let bytes = bytes.map_err(|error| Error::retry(error.to_string()))?;
+            files.push(
+                bytes.ok_or_else(|| {
+                    Error::refused(format!("the file `{}` is not kept any more", file.name))
+                })?,
+            );
+        }
+        let attempt = Attempt { number: *attempt, amends, files };
+        match tokio::time::timeout(self.settings.send_timeout, channel.send(outgoing, &attempt)).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::ambiguous(format!("{name} did not answer in time"))),
+        }
+    }
+
+    async fn sent_message(&self, key: &channel::DeliveryKey) -> Result<Option<channel::MessageRef>, Error> {
+        let found = self.store.sent(SentQuery::Key(key.clone())).await;
+        let found = found.map_err(|error| Error::retry(error.to_string()))?;
+        Ok(found.into_iter().next().and_then(|sent| sent.message))
+    }
+
+    async fn arrived(&self, sending: &Sending, receipt: Receipt) -> Result<(), store::Error> {
+        let key = sending.outgoing.key.clone();
+        let event = Event::Delivered { key, message: receipt.message.clone() };
+        let settle =
+            Settle { lease: sending.lease.clone(), state: SendState::Sent, message: receipt.message };
+        let mut thread = self.thread(&sending.thread).await?;
+        self.write(&mut thread, vec![event], With { settle: Some(settle), ..With::default() }).await
+    }
+
+    async fn failed(&self, sending: &Sending, error: Error) -> Result<(), store::Error> {
+        let Sending { lease, outgoing, attempt, since, .. } = sending;
+        let now = self.clock.now();
+        let old = now.duration_since(*since).unsigned_abs() > self.settings.send_for;
+        let max = match error.kind {
+            ErrorKind::Refused => None,
+            _ if old => None,
+            ErrorKind::Retry { .. } | ErrorKind::Ambiguous => Some(BACKOFF.1),
+            ErrorKind::Misconfigured => Some(MISCONFIGURED_MAX),
+        };
+        let Some(max) = max else { return self.give_up(sending, &error).await };
+        let wait = match error.kind {
+            ErrorKind::Retry { after: Some(after) } => after,
+            ErrorKind::Retry { after: None }
+            | ErrorKind::Ambiguous
+            | ErrorKind::Refused
+            | ErrorKind::Misconfigured => backoff(outgoing.key.as_str(), *attempt, BACKOFF.0, max),
+        };
+        tracing::warn!(key = %outgoing.key, channel = %outgoing.to.channel, attempt, %error, wait_s = wait.as_secs(), "not sent yet");
+        let at = now.saturating_add(signed(wait)).unwrap_or(now);
+        self.store.release(lease, Again::Retry { at, why: error.to_string() }).await
+    }
+
+    /// The message will never arrive: the log says so, and so do the people at home if a card was lost elsewhere.
+    async fn give_up(&self, sending: &Sending, error: &Error) -> Result<(), store::Error> {
+        tracing::error!(key = %sending.outgoing.key, channel = %sending.outgoing.to.channel, %error, "a message was given up");
+        for _ in 0..TRIES_MAX {
+            let mut thread = self.thread(&sending.thread).await?;
+            let events = lost(&thread, sending.outgoing.key.clone(), &error.to_string());
+            let settle = Settle { lease: sending.lease.clone(), state: SendState::Dead, message: None };
+            let with = With {
+                expect: Some(thread.version()),
+                settle: Some(settle),
+                wake: matches!(sending.outgoing.content, Content::Card(_)),
+                ..With::default()
+            };
+            match self.write(&mut thread, events, with).await {
+                Err(store::Error::Conflict { .. }) => {}
+                other => return other,
+            }
+        }
+        Ok(())
+    }
+
+    /// Which channels have something to send: all of them.
+    pub(crate) fn senders(&self) -> Vec<ChannelName> {
+        self.channels.keys().cloned().collect()
+    }
+}

@@ -1,0 +1,167 @@
+//! The life of the gateway: listen, step, send; then drain.
+//!
+//! Every task of the runtime is spawned here, and every one ends when the gateway stops.
+
+use std::{sync::Arc, time::Duration};
+
+use channel::{Channel, ChannelName, HealthState, Ingress};
+use store::{Claim, Wanted, Work};
+use tokio::{sync::Semaphore, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{accept::Door, board::Board, deliver::Sending, effect::backoff};
+
+/// How long one claim waits for work; a stop is noticed at once all the same.
+const CLAIM_WAIT: Duration = Duration::from_secs(30);
+
+/// A running gateway.
+pub struct Serving {
+    board: Arc<Board>,
+    /// No new work is taken.
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// Starts everything: the channels listen, threads are stepped, messages are sent.
+pub fn serve(board: Arc<Board>) -> Serving {
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    for (name, channel) in &board.channels {
+        tasks.spawn(listen(board.clone(), name.clone(), channel.clone(), stop.clone()));
+    }
+    tasks.spawn(step(board.clone(), stop.clone(), tasks.clone()));
+    for name in board.senders() {
+        tasks.spawn(send(board.clone(), name, stop.clone(), tasks.clone()));
+    }
+    Serving { board, stop, tasks }
+}
+
+impl Serving {
+    /// The board it runs on.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// Stops: nothing new is taken, work in flight may end within `Settings::drain`, the rest is left to the log.
+    /// Returns whether everything ended in time.
+    pub async fn stop(self) -> bool {
+        self.stop.cancel();
+        self.tasks.close();
+        let limit = self.board.settings.drain + Duration::from_secs(5);
+        tokio::time::timeout(limit, self.tasks.wait()).await.is_ok()
+    }
+}
+
+/// Keeps a channel listening.
+async fn listen(board: Arc<Board>, name: ChannelName, channel: Arc<dyn Channel>, stop: CancellationToken) {
+    let health = board.health.get(&name).cloned().unwrap_or_default();
+    let inbox = Arc::new(Door::new(board, name.clone()));
+    let mut attempt = 0;
+    while !stop.is_cancelled() {
+        let began = Instant::now();
+        let ingress = Ingress { inbox: inbox.clone(), health: health.clone(), stop: stop.clone() };
+        let result = channel.listen(ingress).await;
+        if stop.is_cancelled() {
+            return;
+        }
+        let why = match result {
+            Ok(()) => "it stopped listening".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        attempt = if began.elapsed() > Duration::from_secs(60) { 1 } else { attempt + 1 };
+        let wait = backoff(name.as_str(), attempt, Duration::from_secs(2), Duration::from_secs(300));
+        tracing::error!(channel = %name, %why, wait_s = wait.as_secs(), "the channel does not listen");
+        if health.state() == HealthState::Up || health.state() == HealthState::Starting {
+            health.down(why);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Claims threads that are due, and steps each in a task of its own.
+async fn step(board: Arc<Board>, stop: CancellationToken, tasks: TaskTracker) {
+    let places = Arc::new(Semaphore::new(board.settings.turns_max));
+    claims(&board, &stop, &places, &Wanted::Turns, |work, place| {
+        let Work::Turn { lease, thread } = work else { return };
+        let (board, stop) = (board.clone(), stop.clone());
+        tasks.spawn(async move {
+            board.turn(lease, thread, &stop).await;
+            drop(place);
+        });
+    })
+    .await;
+}
+
+/// Claims messages of one channel that are due, and sends each in a task of its own. One slow channel, or one slow
+/// place, holds up nobody else.
+async fn send(board: Arc<Board>, name: ChannelName, stop: CancellationToken, tasks: TaskTracker) {
+    let places = Arc::new(Semaphore::new(board.settings.sends_max));
+    claims(&board, &stop, &places, &Wanted::Sends(name), |work, place| {
+        let Work::Send { lease, thread, outgoing, attempt, since } = work else { return };
+        let (board, stop) = (board.clone(), stop.clone());
+        tasks.spawn(async move {
+            let sending = Sending { lease, thread, outgoing: *outgoing, attempt, since };
+            tokio::select! {
+                () = board.deliver(sending) => {}
+                () = async { stop.cancelled().await; tokio::time::sleep(board.settings.drain).await; } => {}
+            }
+            drop(place);
+        });
+    })
+    .await;
+}
+
+/// Claims as much as there is room for, until the gateway stops. What was claimed and not begun is never lost: its
+/// lease runs out.
+async fn claims(
+    board: &Board,
+    stop: &CancellationToken,
+    places: &Arc<Semaphore>,
+    wanted: &Wanted,
+    begin: impl Fn(Work, tokio::sync::OwnedSemaphorePermit),
+) {
+    let mut failures = 0;
+    while !stop.is_cancelled() {
+        let Ok(first) = places.clone().acquire_owned().await else { return };
+        let mut free = vec![first];
+        while let Ok(place) = places.clone().try_acquire_owned() {
+            free.push(place);
+        }
+        let claim = Claim {
+            worker: board.settings.worker.clone(),
+            wanted: wanted.clone(),
+            max: free.len(),
+            ttl: board.settings.lease,
+            wait: CLAIM_WAIT,
+        };
+        // A claim that has begun is seen to its end unless nothing was taken yet: the store decides in one step.
+        let claimed = tokio::select! {
+            biased;
+            claimed = board.store.claim(claim) => claimed,
+            () = stop.cancelled() => return,
+        };
+        match claimed {
+            Ok(works) => {
+                failures = 0;
+                for work in works {
+                    let Some(place) = free.pop() else { break };
+                    begin(work, place);
+                }
+            }
+            Err(error) => {
+                failures += 1;
+                tracing::error!(%error, "no work could be claimed");
+                tokio::time::sleep(backoff(
+                    "claim",
+                    failures,
+                    Duration::from_millis(200),
+                    Duration::from_secs(10),
+                ))
+                .await;
+            }
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! A turn: one worker steps one thread until it has to wait.
+//!
+//! observe (load) - orient (fold) - decide - act, and again. The worker keeps nothing: whatever instant it dies at,
+//! another one goes on from the log.
+
+use std::{sync::Arc, time::Duration};
+
+use agent::{
+    Acted, Agent, Call, Event, Failure, Fault, FaultKind, Outcome, Phase, Started, Step, Thought, Thread,
+    ThreadId, Usage, Version, decide, escalate, files, render, render_reask,
+};
+use async_trait::async_trait;
+use channel::{File, Signal};
+use store::{Again, Lease};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tool::Files;
+
+use crate::{
+    board::{Board, With},
+    effect::{Lost, backoff, holding},
+};
+
+/// How many steps one turn takes before other threads get their chance.
+const STEPS_MAX: u32 = 64;
+/// The longest wait after a fault of the gateway's own.
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// How a step went.
+enum Went {
+    /// On to the next step.
+    On,
+    /// Nothing to do until then.
+    Sleep(Again),
+    /// The lease is gone, or the gateway stops; somebody else goes on.
+    Away,
+}
+
+impl Board {
+    /// Steps a thread until it waits, then gives the lease back.
+    pub(crate) async fn turn(&self, lease: Lease, id: ThreadId, stop: &CancellationToken) {
+        let again = match self.steps(&lease, &id, stop).await {
+            Ok(again) => again,
+            Err(Some(error)) => {
+                tracing::error!(thread = %id, %error, "the thread could not be stepped");
+                self.retry(&lease, error.to_string())
+            }
+            Err(None) => return,
+        };
+        if let Err(error) = self.store.release(&lease, again).await {
+            // The lease runs out by itself.
+            tracing::debug!(thread = %id, %error, "the lease was not given back");
+        }
+    }
+
+    /// Errors: `None` when the lease is lost.
+    async fn steps(
+        &self,
+        lease: &Lease,
+        id: &ThreadId,
+        stop: &CancellationToken,
+    ) -> Result<Again, Option<store::Error>> {
+        let mut thread = self.thread(id).await.map_err(Some)?;
+        for _ in 0..STEPS_MAX {
+            if stop.is_cancelled() {
+                return Ok(Again::Retry { at: self.clock.now(), why: "the gateway stopped".into() });
+            }
+            let went = match self.step(lease, &mut thread, stop).await {
+                Ok(went) => went,
+                Err(store::Error::Conflict { .. }) => {
+                    thread = self.thread(id).await.map_err(Some)?;
+                    Went::On
+                }
+                Err(store::Error::Fenced { .. }) => Went::Away,
+                Err(error) => return Err(Some(error)),
+            };
+            match went {
+                Went::On => {}
+                Went::Sleep(again) => {
+                    self.signal(&thread, Signal::Idle).await;
+                    return Ok(again);
+                }
+                Went::Away => return Err(None),
+            }
+        }
+        Ok(Again::Retry { at: self.clock.now(), why: "other threads first".into() })
+    }
+
+    async fn step(
+        &self,
+        lease: &Lease,
+        thread: &mut Thread,
+        stop: &CancellationToken,
+    ) -> Result<Went, store::Error> {
+        let Some(pinned) = thread.agent().cloned() else {
+            return Ok(Went::Sleep(Again::Sleep { seen: thread.version(), until: None }));
+        };
+        let agent = match self.library.pinned(&pinned, self.store.as_ref()).await {
+            Ok(agent) => agent,
+            Err(why) => {
+                tracing::error!(thread = %thread.id(), %why, "the thread's agent is not there");
+                return Ok(Went::Sleep(self.retry(lease, why)));
+            }
+        };
+        match decide(&agent, &self.directory, thread, self.clock.now()) {
+            Step::Wait(until) => Ok(Went::Sleep(Again::Sleep { seen: thread.version(), until })),
+            Step::Record(events) if events.is_empty() => {
+                Ok(Went::Sleep(Again::Sleep { seen: thread.version(), until: None }))
+            }
+            Step::Record(events) => {
+                let with =
+                    With { expect: Some(thread.version()), fence: Some(lease.clone()), ..With::default() };
+                self.write(thread, events, with).await?;
+                Ok(Went::On)
+            }
+            Step::Think => {
+                self.signal(thread, Signal::Working).await;
+                self.carry_out_think(lease, thread, &agent, stop).await
+            }
+            Step::Act(call) => {
+                self.signal(thread, Signal::Working).await;
+                self.carry_out_act(lease, thread, &agent, call, stop).await
+            }
+        }
+    }
+
+    async fn carry_out_think(
+        &self,
+        lease: &Lease,
+        thread: &mut Thread,
+        agent: &Arc<Agent>,
+        stop: &CancellationToken,
+    ) -> Result<Went, store::Error> {
+        let seen = thread.version();
+        let asked = holding(self.store.as_ref(), lease, self.settings.lease, self.think(agent, thread, seen));
+        let event = tokio::select! {
+            done = asked => match done { Ok(event) => event, Err(Lost) => return Ok(Went::Away) },
+            () = self.drained(stop) => return Ok(Went::Away),
+        };
+        let full = matches!(&event, Event::Failed(failure) if failure.fault.kind == FaultKind::ContextFull);
+        let down =
+            matches!(&event, Event::Failed(failure) if failure.fault.kind == FaultKind::ModelUnavailable);
+        self.fact(lease, thread, event).await?;
+        if full && thread.phase() == Phase::Thinking {
+            let why = "the conversation does not fit the model's context any more";
+            let events = escalate(agent, &self.directory, thread, why, self.clock.now());
+            let with = With { expect: Some(thread.version()), fence: Some(lease.clone()), ..With::default() };
+            self.write(thread, events, with).await?;
+        }
+        if down {
+            // The model's client has waited and tried already; what is left is to come back later, or to hand over.
+            let wait =
+                backoff(thread.id().as_str(), thread.run().failures, Duration::from_secs(2), RETRY_MAX);
+            let at = self.clock.now().saturating_add(signed(wait)).unwrap_or_else(|_| self.clock.now());
+            return Ok(Went::Sleep(Again::Retry { at, why: "no model answered".into() }));
+        }
+        Ok(Went::On)
+    }
+
+    /// Asks the model until its output is an intent, at most as often as the agent allows.
+    async fn think(&self, agent: &Agent, thread: &Thread, seen: Version) -> Event {
+        let failed = |fault: Fault, usage: Usage| Event::Failed(Failure { fault, usage });
+        let mut prompt = match render(agent, thread) {
+            Ok(prompt) => prompt,
+            Err(fault) => return failed(fault, Usage::default()),
+        };
+        let Some(model) = self.models.get(&agent.spec().model) else {
+            let what = format!("there is no model `{}`", agent.spec().model);
+            return failed(Fault::new(FaultKind::ModelUnavailable, what), Usage::default());
+        };
+        let began = Instant::now();
+        let mut usage = Usage::default();
+        for reasks in 0.. {
+            let completion = match model.complete(&prompt).await {
+                Ok(completion) => completion,
+                Err(error) => {
+                    usage.calls += error.calls;
+                    usage.ms = elapsed_ms(began);
+                    let kind = match error.kind {
+                        model::Kind::TooLong => FaultKind::ContextFull,
+                        model::Kind::Retry { .. } | model::Kind::Refused | model::Kind::Unauthorized => {
+                            FaultKind::ModelUnavailable
+                        }
+                    };
+                    return failed(Fault::new(kind, error.what), usage);
+                }
+            };
+            usage.input += completion.usage.input;
+            usage.output += completion.usage.output;
+            usage.calls += completion.usage.calls.max(1);
+            usage.ms = elapsed_ms(began);
+            match agent.extractor().extract(&completion.text, completion.truncated) {
+                Ok(extracted) => {
+                    return Event::Thought(Thought {
+                        intent: extracted.intent,
+                        seen,
+                        model: completion.model,
+                        prompt: prompt.hash(),
+                        usage,
+                        estimated: prompt.account.tokens_raw,
+                        reasks,
+                        note: completion.note,
+                    });
+                }
+                Err(rejection) if reasks < agent.spec().output.reasks => {
+                    tracing::info!(thread = %thread.id(), error = %rejection.what, "the model is asked again");
+                    match render_reask(agent, thread, &completion.text, &rejection.what) {
+                        Ok(messages) => prompt.messages.extend(messages),
+                        Err(fault) => return failed(fault, usage),
+                    }
+                }
+                Err(rejection) => return failed(Fault::new(FaultKind::BadOutput, rejection.what), usage),
+            }
+        }
+        failed(Fault::new(FaultKind::Internal, "the model was asked too often"), usage)
+    }
+
+    async fn carry_out_act(
+        &self,
+        lease: &Lease,
+        thread: &mut Thread,
+        agent: &Agent,
+        call: Call,
+        stop: &CancellationToken,
+    ) -> Result<Went, store::Error> {
+        let Some(spec) = agent.spec().tools.get(&call.tool) else {
+            let fault = Fault::new(FaultKind::BadCall, format!("there is no tool `{}`", call.tool));
+            self.fact(lease, thread, Event::Failed(fault.into())).await?;
+            return Ok(Went::On);
+        };
+        let Call { id, tool, args, hash } = call;
+        let started = Event::Started(Started { call: id, tool: tool.clone(), args: args.clone(), hash });
+        let with = With { expect: Some(thread.version()), fence: Some(lease.clone()), ..With::default() };
+        self.write(thread, vec![started], with).await?;
+
+        let key = format!("{}.{}", thread.id(), id.0);
+        let folder = self.agents_folder.join(&agent.reference().name);
+        let name = agent.reference().name;
+        let shelf = Shelf { board: self, files: files(thread) };
+        let run = self.tools.run(
+            spec,
+            tool::Call { name: &tool, args: &args, key: &key, agent: &name, folder: &folder, files: &shelf },
+        );
+        let began = Instant::now();
+        let ended = tokio::select! {
+            done = holding(self.store.as_ref(), lease, self.settings.lease, run) => match done {
+                Ok(ended) => ended,
+                Err(Lost) => return Ok(Went::Away),
+            },
+            () = self.drained(stop) => return Ok(Went::Away),
+        };
+        let mut made = Vec::new();
+        for file in ended.files {
+            let hash = self.keep_file(&file.bytes).await?;
+            made.push(File { name: file.name, kind: file.kind, size: file.bytes.len() as u64, hash });
+        }
+        if let Outcome::Unknown { why } = &ended.outcome {
+            tracing::warn!(thread = %thread.id(), %tool, %why, "nobody knows whether the call took effect");
+        }
+        let acted = Acted { call: id, outcome: ended.outcome, ms: elapsed_ms(began), files: made };
+        self.fact(lease, thread, Event::Acted(acted)).await?;
+        Ok(Went::On)
+    }
+
+    /// Writes what has happened already. While the store is away it is tried again as long as the lease may live: a
+    /// model's answer is dear, and a tool's end must not be forgotten. Whether a lost answer of the store was a yes is
+    /// found out by reading.
+    async fn fact(&self, lease: &Lease, thread: &mut Thread, event: Event) -> Result<(), store::Error> {
+        let seen = thread.version();
+        for attempt in 1.. {
+            let with = With { fence: Some(lease.clone()), ..With::default() };
+            let error = match self.write(thread, vec![event.clone()], with).await {
+                Ok(()) => return Ok(()),
+                Err(error @ store::Error::Away { .. }) if attempt <= 20 => error,
+                Err(error) => return Err(error),
+            };
+            tracing::warn!(thread = %thread.id(), %error, attempt, "a fact could not be written yet");
+            tokio::time::sleep(backoff(
+                &lease.on,
+                attempt,
+                Duration::from_millis(100),
+                Duration::from_secs(5),
+            ))
+            .await;
+            if let Ok(now) = self.thread(thread.id()).await {
+                let there =
+                    now.records().iter().skip(usize::try_from(seen.0).unwrap_or(0)).any(|r| r.event == event);
+                *thread = now;
+                if there {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns when the gateway stops and the time for work in flight is over.
+    async fn drained(&self, stop: &CancellationToken) {
+        stop.cancelled().await;
+        tokio::time::sleep(self.settings.drain).await;
+    }
+
+    fn retry(&self, lease: &Lease, why: String) -> Again {
+        let wait = backoff(
+            &lease.on,
+            u32::try_from(lease.epoch.min(10)).unwrap_or(10),
+            Duration::from_secs(1),
+            RETRY_MAX,
+        );
+        let now = self.clock.now();
+        Again::Retry { at: now.saturating_add(signed(wait)).unwrap_or(now), why }
+    }
+
+    /// A sign of life at the thread's home; never in the way.
+    async fn signal(&self, thread: &Thread, signal: Signal) {
+        let Some(home) = thread.home() else { return };
+        let Some(channel) = self.channels.get(&home.channel) else { return };
+        let _ = tokio::time::timeout(Duration::from_millis(500), channel.signal(home, signal)).await;
+    }
+}
+
+/// The files of a thread, for its tools.
+struct Shelf<'a> {
+    board: &'a Board,
+    files: Vec<File>,
+}
+
+#[async_trait]
+impl Files for Shelf<'_> {
+    async fn read(&self, name: &str) -> Option<(File, Vec<u8>)> {
+        let file = self.files.iter().rev().find(|file| file.name == name)?;
+        let bytes = self.board.store.get(&format!("file:{}", file.hash)).await.ok().flatten()?;
+        Some((file.clone(), bytes))
+    }
+}
+
+pub(crate) fn signed(duration: Duration) -> jiff::SignedDuration {
+    jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX)
+}
+
+fn elapsed_ms(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
