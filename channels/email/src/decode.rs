@@ -1,0 +1,377 @@
+//! A raw mail becomes an inbound, or a reason why it does not. No I/O: whatever was found out about the mail
+//! elsewhere (signatures, sizes, UIDs) is an argument.
+
+mod content;
+
+use channel::{
+    Address, Addressed, Attachment, Body, ChannelName, Inbound, InboundKey, Person, Ticket, Timestamp,
+    Verified,
+};
+use data_encoding::HEXLOWER;
+use mail_parser::{Message, MessageParser};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    address::{Addr, Claim},
+    config::Checked,
+    dsn, from,
+    headers::Headers,
+    mime,
+    reply::Stance,
+    threading::{self, Detail, OurId, Ref, Root, Spot, Standing},
+    verdict::{self, Evidence},
+};
+
+/// Where a mail was found.
+#[derive(Clone, Debug)]
+pub(crate) struct Found<'a> {
+    pub(crate) mailbox: &'a str,
+    pub(crate) uid_validity: u32,
+    pub(crate) uid: u32,
+    /// When the server took it.
+    pub(crate) received: Timestamp,
+    /// Its whole size. If `raw` is shorter, the rest was left on the server because it is too large.
+    pub(crate) size: usize,
+}
+
+/// What became of a mail.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Decoded {
+    /// Somebody says something.
+    Inbound(Box<Inbound>),
+    /// It starts nothing and is answered by nothing: a robot wrote it, or we did.
+    Ignored { why: String },
+    /// It is broken, or a bomb.
+    Refused { why: String },
+}
+
+/// Decodes.
+pub(crate) fn decode(
+    raw: &[u8],
+    found: &Found<'_>,
+    channel: &ChannelName,
+    config: &Checked,
+    evidence: Evidence<'_>,
+) -> Decoded {
+    match try_decode(raw, found, channel, config, evidence) {
+        Ok(decoded) | Err(decoded) => decoded,
+    }
+}
+
+fn refused(why: impl Into<String>) -> Decoded {
+    Decoded::Refused { why: why.into() }
+}
+
+fn ignored(why: impl Into<String>) -> Decoded {
+    Decoded::Ignored { why: why.into() }
+}
+
+fn try_decode(
+    raw: &[u8],
+    found: &Found<'_>,
+    channel: &ChannelName,
+    config: &Checked,
+    evidence: Evidence<'_>,
+) -> Result<Decoded, Decoded> {
+    let headers = Headers::read(raw, config.limits.headers)
+        .map_err(|_| refused(format!("it has more than {} header lines", config.limits.headers)))?;
+    let own_id = headers.first("Message-ID").map(threading::ids).unwrap_or_default().into_iter().next();
+    if own_id.as_deref().is_some_and(|id| OurId::read(id, config.address.domain()).is_some()) {
+        return Err(ignored("it is a message of our own"));
+    }
+    let complete = found.size <= raw.len();
+    // Of a mail that is too large only the head is here; its parts end nowhere.
+    let readable = if complete { raw } else { &raw[..raw.len() - headers.body.len()] };
+    mime::survey(readable, &config.limits).map_err(refused)?;
+    let message = MessageParser::default().parse(readable).ok_or_else(|| refused("it is no mail"))?;
+    mime::measure(&message, &config.limits).map_err(refused)?;
+    if dsn::is_report(&message) {
+        return Ok(report(&message, &headers, found, channel, config));
+    }
+    robot(&headers).map_or(Ok(()), |why| Err(ignored(why)))?;
+    let sender = from::read(&headers).map_err(refused)?;
+    if config.is_ours(&sender.address) {
+        return Err(ignored("it is from our own address"));
+    }
+    let written_to = WrittenTo::read(&headers, &message, config);
+    if config.address.local().contains('+') && !written_to.ours {
+        return Err(ignored(format!("it is not written to {}", config.address)));
+    }
+
+    let verified = verdict::judge(&headers, &sender.address, evidence);
+    let standing = if verified.is_proven() { Standing::Proven } else { Standing::Claimed };
+    let earlier = Earlier::read(&headers, config);
+    let root = earlier.root(written_to.root.as_ref(), own_id.as_deref(), raw);
+    let spot = Spot { standing, root, with: sender.address.clone() };
+    let subject = threading::one_line(message.subject().unwrap_or_default());
+    let refers = earlier.in_reply_to.is_some() || !earlier.references.is_empty();
+    let stance = match written_to.ticket {
+        Some(_) => Stance::Reply,
+        None => Stance::of(&subject, refers || written_to.root.is_some()),
+    };
+    let body = if complete {
+        content::read(&message, stance, &config.limits)
+    } else {
+        unread(found.size, config.limits.message_bytes)
+    };
+    Ok(Decoded::Inbound(Box::new(Inbound {
+        keys: keys(found, channel, own_id.as_deref(), &sender, standing, headers.body),
+        from: person(channel, &sender, &message, verified),
+        at: Address { channel: channel.clone(), place: spot.place() },
+        sent: date(&message).unwrap_or(found.received),
+        message: Some(Ref::new(own_id.as_deref(), &earlier.references, &subject).write()),
+        in_reply_to: earlier.in_reply_to.as_deref().map(|id| Ref::bare(id).write()),
+        ticket: written_to.ticket.clone(),
+        addressed: written_to.addressed,
+        facts: written_to.facts(&subject),
+        body,
+    })))
+}
+
+/// Says why a mail was written by a program that wants no answer, if it says so itself.
+fn robot(headers: &Headers<'_>) -> Option<String> {
+    let first = |name: &str| headers.first(name).map(|value| value.trim().to_ascii_lowercase());
+    let word = |value: &str| value.split([';', ' ', ',']).next().unwrap_or_default().to_owned();
+    if let Some(value) = first("Auto-Submitted").map(|value| word(&value))
+        && value != "no"
+    {
+        return Some(format!("Auto-Submitted: {}", threading::cut(&value, 40)));
+    }
+    if let Some(value) = first("Precedence")
+        && ["bulk", "junk", "list", "auto_reply"].contains(&value.as_str())
+    {
+        return Some(format!("Precedence: {value}"));
+    }
+    if first("Return-Path").is_some_and(|path| path.replace(' ', "") == "<>") {
+        return Some("its return path is empty".into());
+    }
+    if let Some(value) = first("X-Auto-Response-Suppress")
+        && value.split(',').any(|part| ["all", "autoreply", "oof"].contains(&part.trim()))
+    {
+        return Some("X-Auto-Response-Suppress".into());
+    }
+    const MARKS: [&str; 10] = [
+        "List-Id",
+        "List-Unsubscribe",
+        "List-Post",
+        "X-Autoreply",
+        "X-Auto-Reply",
+        "X-Autorespond",
+        "X-Autoresponder",
+        "X-Auto-Reply-From",
+        "X-FC-MachineGenerated",
+        "Feedback-ID",
+    ];
+    MARKS.iter().find(|mark| headers.first(mark).is_some()).map(|mark| format!("it carries {mark}"))
+}
+
+/// What the recipients of a mail say.
+struct WrittenTo {
+    /// One of its recipients is our address.
+    ours: bool,
+    addressed: Addressed,
+    /// The address of ours that was written to, without our own plus-parts; else the first recipient.
+    address: Option<String>,
+    plus: Option<String>,
+    root: Option<Root>,
+    ticket: Option<Ticket>,
+}
+
+impl WrittenTo {
+    fn read(headers: &Headers<'_>, message: &Message<'_>, config: &Checked) -> Self {
+        let list = |address: Option<&mail_parser::Address<'_>>| -> Vec<Addr> {
+            let Some(address) = address else { return Vec::new() };
+            address.iter().filter_map(|one| Addr::parse(one.address()?)).take(100).collect()
+        };
+        let (to, cc) = (list(message.to()), list(message.cc()));
+        // What the delivering server noted comes first: a mail can reach us as a blind copy.
+        let noted = ["X-Original-To", "Envelope-To", "Delivered-To"];
+        let noted = noted.iter().flat_map(|name| headers.all(name).take(10));
+        let noted: Vec<Addr> =
+            noted.filter_map(|value| Addr::parse(value.trim().trim_matches(['<', '>']))).collect();
+
+        let mut found = Self {
+            ours: false,
+            addressed: Addressed::Direct,
+            address: None,
+            plus: None,
+            root: None,
+            ticket: None,
+        };
+        let mut tickets: Vec<Ticket> = Vec::new();
+        // What the sender did not write may have been added on the way: a ticket counts in To and Cc only.
+        let written = to.iter().chain(&cc).map(|address| (address, true));
+        for (recipient, is_written) in noted.iter().map(|address| (address, false)).chain(written) {
+            for ours in [&config.address, &config.reply] {
+                match ours.claim(recipient) {
+                    Claim::Other => {}
+                    Claim::Ours => {
+                        found.ours = true;
+                        found.address.get_or_insert_with(|| recipient.id());
+                    }
+                    Claim::OursWith(detail) => {
+                        found.ours = true;
+                        match Detail::read(detail) {
+                            Detail::Thread(root) => _ = found.root.get_or_insert(root),
+                            Detail::Question(ticket) if !is_written || tickets.contains(&ticket) => {}
+                            Detail::Question(ticket) => tickets.push(ticket),
+                            Detail::Plus(plus) => {
+                                found.address.get_or_insert_with(|| recipient.id());
+                                found.plus.get_or_insert(plus);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        // An answer to two questions at once answers neither.
+        if let [ticket] = tickets.as_slice() {
+            found.ticket = Some(ticket.clone());
+        }
+        if cc.iter().any(|cc| config.is_ours(cc)) && !to.iter().any(|to| config.is_ours(to)) {
+            found.addressed = Addressed::Mention;
+        }
+        if found.address.is_none() {
+            let other = if found.ours { Some(config.address.id()) } else { to.first().map(Addr::id) };
+            found.address = other;
+        }
+        found
+    }
+
+    fn facts(&self, subject: &str) -> Vec<(String, String)> {
+        let fact = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let mut facts = Vec::new();
+        facts.extend(self.address.as_deref().map(|address| fact("address", address)));
+        facts.extend(self.plus.as_deref().map(|plus| fact("plus", plus)));
+        if !subject.is_empty() {
+            facts.push(fact("subject", threading::cut(subject, 1_000)));
+        }
+        facts
+    }
+}
+
+/// What a mail says about earlier ones.
+struct Earlier {
+    in_reply_to: Option<String>,
+    references: Vec<String>,
+    /// The conversation of the last message of ours that it names.
+    ours: Option<Root>,
+}
+
+impl Earlier {
+    fn read(headers: &Headers<'_>, config: &Checked) -> Self {
+        let ids = |name: &str| headers.first(name).map(threading::ids).unwrap_or_default();
+        let mut references = ids("References");
+        let in_reply_to = ids("In-Reply-To");
+        let named = in_reply_to.iter().rev().chain(references.iter().rev());
+        let ours =
+            named.into_iter().find_map(|id| OurId::read(id, config.address.domain())).map(|id| id.root);
+        let in_reply_to = in_reply_to.into_iter().next().or_else(|| references.last().cloned());
+        if references.is_empty() {
+            references.extend(in_reply_to.clone());
+        }
+        Self { in_reply_to, references, ours }
+    }
+
+    /// Our own token, then our own message ids, then the first reference, then the mail itself. Never the subject.
+    fn root(&self, token: Option<&Root>, own_id: Option<&str>, raw: &[u8]) -> Root {
+        if let Some(root) = token.or(self.ours.as_ref()) {
+            return root.clone();
+        }
+        match self.references.first().map(String::as_str).or(own_id) {
+            Some(id) => Root::of_message(id),
+            None => Root::of_message(&HEXLOWER.encode(&Sha256::digest(raw))),
+        }
+    }
+}
+
+/// The names under which the same mail may come again: by its UID, and, where a server voids its UIDs, by what it is.
+///
+/// The second one holds the sender, how far they are proven and the whole body: a message id alone is chosen by
+/// whoever writes the mail, and could be used to suppress somebody else's.
+fn keys(
+    found: &Found<'_>,
+    channel: &ChannelName,
+    own_id: Option<&str>,
+    sender: &from::From,
+    standing: Standing,
+    body: &[u8],
+) -> Vec<InboundKey> {
+    let Found { mailbox, uid_validity, uid, .. } = found;
+    let mut keys = vec![InboundKey::new(format!("{channel}:{mailbox}:{uid_validity}:{uid}"))];
+    if let Some(id) = own_id {
+        let mut hash = Sha256::new();
+        hash.update(format!("{id}\0{}\0{standing:?}\0", sender.address.id()));
+        hash.update(body);
+        keys.push(InboundKey::new(format!("{channel}:mid:{}", HEXLOWER.encode(&hash.finalize()))));
+    }
+    keys
+}
+
+fn person(channel: &ChannelName, sender: &from::From, message: &Message<'_>, verified: Verified) -> Person {
+    // The parser undoes the codings of a display name; the address is ours to read.
+    let parsed = message.from().and_then(|from| from.first()).and_then(|from| from.name());
+    let name = threading::one_line(parsed.unwrap_or(&sender.phrase));
+    let name = threading::cut(&name, 200).to_owned();
+    Person { channel: channel.clone(), id: sender.address.id(), name, verified }
+}
+
+fn date(message: &Message<'_>) -> Option<Timestamp> {
+    message
+        .date()
+        .filter(|date| date.is_valid())
+        .and_then(|date| Timestamp::from_second(date.to_timestamp()).ok())
+}
+
+/// Of a mail above the limit only this much is told: that it came, and why it was not read.
+fn unread(size: usize, limit: u32) -> Body {
+    let why = format!("the mail is larger than {limit} bytes and was not read");
+    let file = Attachment {
+        name: "mail.eml".into(),
+        kind: "message/rfc822".into(),
+        size: size as u64,
+        bytes: Err(why),
+    };
+    Body::Text { text: String::new(), original: None, files: vec![file] }
+}
+
+fn report(
+    message: &Message<'_>,
+    headers: &Headers<'_>,
+    found: &Found<'_>,
+    channel: &ChannelName,
+    config: &Checked,
+) -> Decoded {
+    let report = match dsn::read(message, &config.address, &config.reply) {
+        Ok(report) => report,
+        Err(why) => return ignored(why),
+    };
+    let id = from::read(headers).map_or_else(|_| "mailer-daemon".into(), |from| from.address.id());
+    let spot =
+        Spot { standing: report.ours.standing, root: report.ours.root.clone(), with: report.recipient };
+    let ticket = match report.detail {
+        Some(Detail::Question(ticket)) => Some(ticket),
+        Some(Detail::Thread(_) | Detail::Plus(_)) | None => None,
+    };
+    let why = "anybody can write a delivery report".to_owned();
+    Decoded::Inbound(Box::new(Inbound {
+        keys: vec![InboundKey::new(format!(
+            "{channel}:{}:{}:{}",
+            found.mailbox, found.uid_validity, found.uid
+        ))],
+        from: Person {
+            channel: channel.clone(),
+            id,
+            name: String::new(),
+            verified: Verified::Claimed { why },
+        },
+        at: Address { channel: channel.clone(), place: spot.place() },
+        sent: date(message).unwrap_or(found.received),
+        message: None,
+        in_reply_to: Some(Ref::bare(&report.id).write()),
+        ticket,
+        addressed: Addressed::Direct,
+        facts: vec![("address".into(), config.address.id()), ("our_message".into(), report.id)],
+        body: Body::Undelivered { why: report.why },
+    }))
+}
