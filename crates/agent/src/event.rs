@@ -1,7 +1,7 @@
 //! Past-tense facts. A thread is a list of these and nothing else.
 //!
-//! Invariant: event JSON is for ever. Variants and optional fields are only ever added; `tests/events.rs` holds a
-//! snapshot of each variant. A reader that meets an event it does not know stops at that thread and says so.
+//! Invariant: event JSON is for ever. Variants and optional fields are only ever added; `tests/core/events.rs` holds
+//! a snapshot of each variant. A reader that meets an event it does not know stops at that thread and says so.
 
 use channel::{Address, DeliveryKey, File, MessageRef, Person, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -399,7 +399,8 @@ pub struct Answer {
     /// Which member that is, if one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
-    /// From where.
+    /// From where. Not `at` in the log: that key is the record's time.
+    #[serde(rename = "address")]
     pub at: Address,
     /// What.
     pub decision: Decision,
@@ -445,6 +446,7 @@ pub struct Refusal {
     /// By whom.
     pub by: Person,
     /// From where; the explanation goes back there.
+    #[serde(rename = "address")]
     pub at: Address,
     /// The message it came in.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,424 @@
+//! Event JSON is for ever: a snapshot of every variant, and of every variant inside them.
+
+use std::collections::BTreeSet;
+
+use agent::{
+    Acted, AgentRef, Answer, AskedAt, Audience, Author, CallId, Decision, Event, Failure, Fault, FaultKind,
+    Heard, HeardFile, How, Intent, Outcome, Question, QuestionId, QuestionKind, Record, Refusal, Reply,
+    Routed, Seq, Started, Thought, Usage, Version, Why,
+};
+use channel::{DeliveryKey, File, MessageRef, Verified};
+use serde_json::{Value, json};
+
+use crate::support::{at, claimed, home, place, proven};
+
+/// Names the variants of an enum. A variant that is not here does not compile; a name here without a sample fails.
+macro_rules! variants {
+    ($function:ident, $all:ident, $of:ty, $($pattern:pat => $name:literal),+ $(,)?) => {
+        const $all: &[&str] = &[$($name),+];
+        fn $function(of: &$of) -> &'static str {
+            match of { $($pattern => $name),+ }
+        }
+    };
+}
+
+variants!(event_name, EVENTS, Event,
+    Event::Routed(_) => "routed",
+    Event::Heard(_) => "heard",
+    Event::Thought(_) => "thought",
+    Event::Started(_) => "started",
+    Event::Acted(_) => "acted",
+    Event::Asked(_) => "asked",
+    Event::Answered(_) => "answered",
+    Event::Refused(_) => "refused",
+    Event::Lapsed { .. } => "lapsed",
+    Event::Said(_) => "said",
+    Event::Delivered { .. } => "delivered",
+    Event::Undelivered { .. } => "undelivered",
+    Event::Failed(_) => "failed",
+    Event::Paused { .. } => "paused",
+    Event::Resumed { .. } => "resumed",
+    Event::Cancelled { .. } => "cancelled",
+    Event::HandedOver { .. } => "handed_over",
+    Event::Finished => "finished",
+);
+variants!(kind_name, KINDS, QuestionKind,
+    QuestionKind::Question => "kind:question",
+    QuestionKind::Approval { .. } => "kind:approval",
+    QuestionKind::Unknown { .. } => "kind:unknown",
+    QuestionKind::HandOver => "kind:hand_over",
+);
+variants!(decision_name, DECISIONS, Decision,
+    Decision::Approve => "decision:approve",
+    Decision::Reject { .. } => "decision:reject",
+    Decision::Option(_) => "decision:option",
+    Decision::Text(_) => "decision:text",
+);
+variants!(outcome_name, OUTCOMES, Outcome,
+    Outcome::Done(_) => "outcome:done",
+    Outcome::Failed(_) => "outcome:failed",
+    Outcome::Unknown { .. } => "outcome:unknown",
+);
+variants!(why_name, WHYS, Why,
+    Why::NotPermitted => "why:not_permitted",
+    Why::Unverified => "why:unverified",
+    Why::Settled => "why:settled",
+    Why::Expired => "why:expired",
+    Why::Unclear => "why:unclear",
+);
+variants!(how_name, HOWS, How,
+    How::Wrote => "how:wrote",
+    How::Pressed => "how:pressed",
+);
+variants!(author_name, AUTHORS, Author,
+    Author::Agent => "author:agent",
+    Author::Gateway => "author:gateway",
+    Author::Member(_) => "author:member",
+);
+variants!(intent_name, INTENTS, Intent,
+    Intent::Act { .. } => "intent:act",
+    Intent::Ask { .. } => "intent:ask",
+    Intent::Say { .. } => "intent:say",
+    Intent::Finish { .. } => "intent:finish",
+    Intent::HandOver { .. } => "intent:hand_over",
+);
+variants!(fault_name, FAULTS, FaultKind,
+    FaultKind::BadOutput => "fault:bad_output",
+    FaultKind::ModelUnavailable => "fault:model_unavailable",
+    FaultKind::BadCall => "fault:bad_call",
+    FaultKind::Denied => "fault:denied",
+    FaultKind::ToolFailed => "fault:tool_failed",
+    FaultKind::ToolTimeout => "fault:tool_timeout",
+    FaultKind::ContextFull => "fault:context_full",
+    FaultKind::Internal => "fault:internal",
+);
+variants!(verified_name, VERIFIEDS, Verified,
+    Verified::Proven { .. } => "verified:proven",
+    Verified::Claimed { .. } => "verified:claimed",
+);
+
+/// Every variant that stands in an event.
+fn names(event: &Event) -> Vec<&'static str> {
+    let mut names = vec![event_name(event)];
+    match event {
+        Event::Heard(heard) => names.push(verified_name(&heard.from.verified)),
+        Event::Thought(thought) => names.push(intent_name(&thought.intent)),
+        Event::Acted(acted) => names.push(outcome_name(&acted.outcome)),
+        Event::Asked(question) => names.push(kind_name(&question.kind)),
+        Event::Answered(answer) => {
+            names.extend([decision_name(&answer.decision), how_name(&answer.how)]);
+        }
+        Event::Refused(refusal) => names.extend([why_name(&refusal.why), how_name(&refusal.how)]),
+        Event::Said(reply) => names.push(author_name(&reply.by)),
+        Event::Failed(failure) => names.push(fault_name(&failure.fault.kind)),
+        Event::Routed(_)
+        | Event::Started(_)
+        | Event::Lapsed { .. }
+        | Event::Delivered { .. }
+        | Event::Undelivered { .. }
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
+        | Event::Cancelled { .. }
+        | Event::HandedOver { .. }
+        | Event::Finished => {}
+    }
+    names
+}
+
+fn version() -> AgentRef {
+    AgentRef { name: "deploy".into(), version: "5e88".into() }
+}
+
+fn file(name: &str, hash: &str) -> File {
+    File { name: name.into(), kind: "text/csv".into(), size: 12, hash: hash.into() }
+}
+
+fn args() -> Value {
+    json!({ "version": "v1.4", "count": 3, "share": 0.5, "deep": { "list": [true, null, "x"] } })
+}
+
+fn usage() -> Usage {
+    Usage { input: 1200, output: 34, ms: 810, calls: 1 }
+}
+
+fn thought(intent: Intent) -> Event {
+    Event::Thought(Thought {
+        intent,
+        seen: Version(2),
+        model: "anthropic/claude".into(),
+        prompt: "9f86".into(),
+        usage: usage(),
+        estimated: 1100,
+        reasks: 1,
+        note: Some("scripted model".into()),
+    })
+}
+
+fn question(kind: QuestionKind, options: &[&str]) -> Event {
+    Event::Asked(Question {
+        kind,
+        text: "Which one?".into(),
+        options: options.iter().map(|option| (*option).to_owned()).collect(),
+        audience: Audience { requester: true, members: vec!["operators".into()] },
+        asked: vec![
+            AskedAt { at: place("mail", "to:ana"), member: Some("ana".into()) },
+            AskedAt { at: home(), member: None },
+        ],
+        in_reply_to: Some(MessageRef::new("<1@example.com>")),
+        requester: Some(proven("web", "ulla")),
+        asker: version(),
+        deadline: at(3600),
+    })
+}
+
+fn answer(decision: Decision, how: How) -> Event {
+    Event::Answered(Answer {
+        question: QuestionId(Seq(4)),
+        by: proven("mail", "ana@corp.example"),
+        member: Some("ana".into()),
+        at: place("mail", "to:ana"),
+        decision,
+        words: "approve".into(),
+        how,
+    })
+}
+
+fn refusal(why: Why, how: How) -> Event {
+    Event::Refused(Refusal {
+        question: QuestionId(Seq(4)),
+        by: claimed("mail", "ana@corp.example"),
+        at: place("mail", "to:ana"),
+        message: Some(MessageRef::new("<2@example.com>")),
+        words: "approve".into(),
+        how,
+        why,
+    })
+}
+
+fn said(by: Author) -> Event {
+    Event::Said(Reply {
+        to: home(),
+        in_reply_to: Some(MessageRef::new("m-1")),
+        text: "Done.".into(),
+        files: vec![file("report.csv", "ab12")],
+        by,
+        note: Some("scripted model".into()),
+    })
+}
+
+fn acted(outcome: Outcome) -> Event {
+    Event::Acted(Acted { call: CallId(Seq(3)), outcome, ms: 20, files: vec![file("out.csv", "cd34")] })
+}
+
+fn failed(kind: FaultKind) -> Event {
+    Event::Failed(Failure { fault: Fault::new(kind, "what went wrong"), usage: usage() })
+}
+
+/// Every event, whole: each optional field is there.
+fn samples() -> Vec<(&'static str, Event)> {
+    let call = CallId(Seq(3));
+    let mut samples = vec![
+        ("routed", Event::Routed(Routed { home: home(), agent: Some(version()), why: "routes[2]".into() })),
+        ("routed_nobody", Event::Routed(Routed { home: home(), agent: None, why: "no route fits".into() })),
+        (
+            "heard",
+            Event::Heard(Heard {
+                from: proven("mail", "ulla@example.com"),
+                message: Some(MessageRef::new("<1@example.com>")),
+                sent: at(0),
+                text: "Deploy v1.4".into(),
+                original: Some("Deploy v1.4\n> quoted".into()),
+                files: vec![
+                    HeardFile { file: file("a.csv", "ab12"), text: Some("1,2".into()), dropped: None },
+                    HeardFile { file: file("b.csv", ""), text: None, dropped: Some("too large".into()) },
+                ],
+            }),
+        ),
+        (
+            "heard_claimed",
+            Event::Heard(Heard {
+                from: claimed("mail", "ulla@example.com"),
+                message: None,
+                sent: at(0),
+                text: "Hello".into(),
+                original: None,
+                files: Vec::new(),
+            }),
+        ),
+        ("thought_act", thought(Intent::Act { tool: "deploy".into(), args: args() })),
+        (
+            "thought_ask",
+            thought(Intent::Ask {
+                text: "Which?".into(),
+                to: Some("operators".into()),
+                options: vec!["this".into(), "that".into()],
+            }),
+        ),
+        ("thought_say", thought(Intent::Say { text: "Wait.".into(), files: vec!["a.csv".into()] })),
+        ("thought_finish", thought(Intent::Finish { text: "Done.".into(), files: vec!["a.csv".into()] })),
+        ("thought_hand_over", thought(Intent::HandOver { reason: "I am lost".into() })),
+        ("started", Event::Started(Started { call, tool: "deploy".into(), args: args(), hash: "77".into() })),
+        ("acted_done", acted(Outcome::Done(args()))),
+        ("acted_failed", acted(Outcome::Failed(Fault::new(FaultKind::ToolFailed, "exit 1")))),
+        ("acted_unknown", acted(Outcome::Unknown { why: "its end was not seen".into() })),
+        ("asked_question", question(QuestionKind::Question, &["this", "that"])),
+        (
+            "asked_approval",
+            question(
+                QuestionKind::Approval { call, tool: "deploy".into(), args: args(), hash: "77".into() },
+                &[],
+            ),
+        ),
+        (
+            "asked_unknown",
+            question(QuestionKind::Unknown { call, tool: "deploy".into(), args: args() }, &["It happened"]),
+        ),
+        ("asked_hand_over", question(QuestionKind::HandOver, &[])),
+        ("answered_approve", answer(Decision::Approve, How::Pressed)),
+        ("answered_reject", answer(Decision::Reject { comment: Some("wrong order".into()) }, How::Wrote)),
+        ("answered_reject_bare", answer(Decision::Reject { comment: None }, How::Wrote)),
+        ("answered_option", answer(Decision::Option(1), How::Pressed)),
+        ("answered_text", answer(Decision::Text("the blue one".into()), How::Wrote)),
+        ("refused_not_permitted", refusal(Why::NotPermitted, How::Pressed)),
+        ("refused_unverified", refusal(Why::Unverified, How::Wrote)),
+        ("refused_settled", refusal(Why::Settled, How::Wrote)),
+        ("refused_expired", refusal(Why::Expired, How::Wrote)),
+        ("refused_unclear", refusal(Why::Unclear, How::Wrote)),
+        ("lapsed", Event::Lapsed { question: QuestionId(Seq(4)) }),
+        ("said_agent", said(Author::Agent)),
+        ("said_gateway", said(Author::Gateway)),
+        ("said_member", said(Author::Member("ana".into()))),
+        (
+            "delivered",
+            Event::Delivered { key: DeliveryKey::new("t-1.4.0"), message: Some(MessageRef::new("m-7")) },
+        ),
+        (
+            "undelivered",
+            Event::Undelivered { key: Some(DeliveryKey::new("t-1.4.0")), why: "no such mailbox".into() },
+        ),
+        ("paused", Event::Paused { by: "ana".into() }),
+        ("resumed", Event::Resumed { by: "ana".into() }),
+        ("cancelled", Event::Cancelled { by: "ana".into() }),
+        ("handed_over", Event::HandedOver { why: "8 steps without an end".into() }),
+        ("finished", Event::Finished),
+    ];
+    for (name, kind) in [
+        ("failed_bad_output", FaultKind::BadOutput),
+        ("failed_model_unavailable", FaultKind::ModelUnavailable),
+        ("failed_bad_call", FaultKind::BadCall),
+        ("failed_denied", FaultKind::Denied),
+        ("failed_tool_failed", FaultKind::ToolFailed),
+        ("failed_tool_timeout", FaultKind::ToolTimeout),
+        ("failed_context_full", FaultKind::ContextFull),
+        ("failed_internal", FaultKind::Internal),
+    ] {
+        samples.push((name, failed(kind)));
+    }
+    samples
+}
+
+#[test]
+fn every_variant_has_a_sample() {
+    let seen: BTreeSet<&str> = samples().iter().flat_map(|(_, event)| names(event)).collect();
+    let all = [EVENTS, KINDS, DECISIONS, OUTCOMES, WHYS, HOWS, AUTHORS, INTENTS, FAULTS, VERIFIEDS];
+    let all: BTreeSet<&str> = all.into_iter().flatten().copied().collect();
+    assert_eq!(seen, all);
+}
+
+#[test]
+fn the_json_of_each_event_stays_as_it_was() {
+    for (name, event) in samples() {
+        let record = Record::new(at(5), event);
+        let json = serde_json::to_string_pretty(&record).unwrap();
+        insta::assert_snapshot!(name, json);
+    }
+}
+
+#[test]
+fn what_was_written_is_read_back_equal() {
+    for (name, event) in samples() {
+        let record = Record::new(at(5), event);
+        let json = serde_json::to_string(&record).unwrap();
+        let back: Record =
+            serde_json::from_str(&json).unwrap_or_else(|error| panic!("{name}: {error}\n{json}"));
+        assert_eq!(back, record, "{name}");
+    }
+}
+
+#[test]
+fn no_key_stands_twice_in_an_event() {
+    for (name, event) in samples() {
+        let record = Record::new(at(5), event);
+        let text = serde_json::to_string(&record).unwrap();
+        // A reader that keeps the last of two keys gives back fewer bytes than were written.
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&value).unwrap().len(), text.len(), "{name}: {text}");
+        assert_eq!(value["v"], json!(1), "{name}");
+        assert_eq!(value["at"], json!("2026-05-28T20:26:45Z"), "{name}");
+    }
+}
+
+#[test]
+fn a_bare_event_of_an_older_writer_is_read() {
+    // The optional fields are not there: this is the least that a log may hold.
+    for (json, name) in [
+        (json!({ "event": "undelivered", "why": "x" }), "undelivered"),
+        (json!({ "event": "delivered", "key": "k" }), "delivered"),
+        (json!({ "event": "failed", "kind": "internal", "what": "x" }), "failed"),
+        (json!({ "event": "acted", "call": 1, "outcome": { "done": 1 } }), "acted"),
+        (
+            json!({ "event": "thought", "intent": { "intent": "finish", "text": "x" }, "seen": 1, "model": "m", "prompt": "p" }),
+            "thought",
+        ),
+        (
+            json!({
+                "event": "heard", "sent": "2026-05-28T20:26:45Z", "text": "x",
+                "from": { "channel": "web", "id": "u", "name": "U", "verified": { "proven": { "by": "b" } } },
+            }),
+            "heard",
+        ),
+    ] {
+        let mut json = json;
+        json["v"] = json!(1);
+        json["at"] = json!("2026-05-28T20:26:45Z");
+        let record: Record = serde_json::from_value(json.clone()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(event_name(&record.event), name);
+    }
+}
+
+#[test]
+fn an_unknown_event_is_refused_and_names_itself() {
+    let text = r#"{"v":2,"at":"2026-05-28T20:26:45Z","event":"teleported","to":"mars"}"#;
+    let error = serde_json::from_str::<Record>(text).unwrap_err().to_string();
+    assert!(error.contains("teleported"), "{error}");
+    let text = r#"{"v":1,"at":"2026-05-28T20:26:45Z"}"#;
+    assert!(serde_json::from_str::<Record>(text).is_err());
+    for (path, value) in
+        [("/kind/kind", json!("poll")), ("/audience", json!("everybody")), ("/asked/0/channel", Value::Null)]
+    {
+        let record = Record::new(at(5), question(QuestionKind::Question, &[]));
+        let mut json = serde_json::to_value(record).unwrap();
+        *json.pointer_mut(path).unwrap() = value;
+        assert!(serde_json::from_value::<Record>(json).is_err(), "{path} was taken");
+    }
+}
+
+#[test]
+fn an_unknown_field_of_a_newer_writer_is_passed_over() {
+    for (name, event) in samples() {
+        let record = Record::new(at(5), event);
+        let mut json = serde_json::to_value(&record).unwrap();
+        json["some_new_field"] = json!({ "x": [1] });
+        let back: Record = serde_json::from_value(json).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(back, record, "{name}");
+    }
+}
+
+/// The one place where a new field is refused: a model may not add to an intent, and the log holds intents as they were.
+#[test]
+fn an_intent_takes_no_unknown_field() {
+    let record = Record::new(at(5), thought(Intent::HandOver { reason: "r".into() }));
+    let mut json = serde_json::to_value(record).unwrap();
+    json["intent"]["sudo"] = json!(true);
+    assert!(serde_json::from_value::<Record>(json).is_err());
+}
