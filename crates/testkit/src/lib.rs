@@ -1,1 +1,13 @@
 //! Doubles and laws for every seam.
+//!
+//! A law is written once here and holds for each implementation of its seam: see [`store_laws!`].
+
+mod clock;
+mod init;
+mod memory;
+#[expect(clippy::unwrap_used, clippy::expect_used, reason = "a law that does not hold panics")]
+pub mod store_laws;
+
+pub use clock::ManualClock;
+pub use init::init;
+pub use memory::MemoryStore;

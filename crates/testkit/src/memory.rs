@@ -1,0 +1,405 @@
+//! A store in memory: the reference that other stores are compared with, and a quick one for tests of what stands
+//! above a store. It forgets everything when it is dropped.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use agent::{FORMAT, Home, Record, ThreadId, Version};
+use async_trait::async_trait;
+use channel::{MessageRef, Outgoing, Timestamp};
+use serde::{Serialize, de::DeserializeOwned};
+use store::{
+    Again, BATCH_MAX, Batch, CLAIM_MAX, Claim, Clock, Error, Lease, SENT_MAX, SendState, Sent, SentQuery,
+    Settle, Store, Summary, VALUE_MAX, Wanted, Work,
+};
+use tokio::{sync::Notify, time::Instant};
+
+/// How often a waiting claim looks at the clock, which may be a [`crate::ManualClock`].
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// A store in memory.
+pub struct MemoryStore {
+    state: Mutex<State>,
+    bell: Notify,
+    clock: Arc<dyn Clock>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { state: Mutex::default(), bell: Notify::new(), clock }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn load(&self, thread: &ThreadId, from: Version) -> Result<Vec<Record>, Error> {
+        let state = self.state();
+        let records = state.threads.get(thread).map_or(&[][..], |t| &t.records);
+        let rest = records.iter().enumerate().skip(usize::try_from(from.0).unwrap_or(usize::MAX));
+        rest.map(|(seq, record)| match record.v {
+            0..=FORMAT => Ok(record.clone()),
+            _ => Err(Error::Unreadable {
+                thread: thread.clone(),
+                seq: seq as u64,
+                why: format!("it is of format {}", record.v),
+            }),
+        })
+        .collect()
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Version, Error> {
+        refuse_unfit(&batch)?;
+        let version = self.state().commit(batch, self.clock.now())?;
+        self.bell.notify_waiters();
+        Ok(version)
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Vec<Work>, Error> {
+        let give_up = Instant::now() + claim.wait;
+        loop {
+            let mut rung = std::pin::pin!(self.bell.notified());
+            rung.as_mut().enable();
+            let work = self.state().claim(&claim, self.clock.now());
+            let now = Instant::now();
+            if !work.is_empty() || now >= give_up {
+                return Ok(work);
+            }
+            tokio::select! {
+                () = rung => {}
+                () = tokio::time::sleep_until(give_up.min(now + LOOK_AGAIN)) => {}
+            }
+        }
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<(), Error> {
+        self.state().held(lease)?.due = Some(later(self.clock.now(), ttl));
+        Ok(())
+    }
+
+    async fn release(&self, lease: &Lease, again: Again) -> Result<(), Error> {
+        self.state().release(lease, again, self.clock.now())?;
+        self.bell.notify_waiters();
+        Ok(())
+    }
+
+    async fn latest(&self, home: &Home) -> Result<Option<ThreadId>, Error> {
+        let state = self.state();
+        let here = state.threads.keys().filter(|thread| thread.home() == *home);
+        Ok(here.max_by_key(|thread| thread.generation()).cloned())
+    }
+
+    async fn threads(&self, skip: usize, limit: usize) -> Result<Vec<Summary>, Error> {
+        let state = self.state();
+        let mut threads: Vec<_> = state.threads.iter().collect();
+        threads.sort_by_key(|(_, thread)| std::cmp::Reverse(thread.written));
+        let page = threads.into_iter().skip(skip).take(limit);
+        Ok(page
+            .map(|(id, thread)| Summary {
+                thread: id.clone(),
+                version: thread.version(),
+                updated: thread.updated,
+                due: thread.duty.due,
+            })
+            .collect())
+    }
+
+    async fn sent(&self, query: SentQuery) -> Result<Vec<Sent>, Error> {
+        let state = self.state();
+        let wanted = |m: &&Message| match &query {
+            SentQuery::At(address) => m.outgoing.to == *address,
+            SentQuery::Key(key) => m.outgoing.key == *key,
+            SentQuery::Message(channel, name) => {
+                m.outgoing.to.channel == *channel && m.name.as_ref() == Some(name)
+            }
+            SentQuery::Waiting => m.state == SendState::Waiting,
+        };
+        let found: Vec<_> = state.messages.iter().filter(wanted).map(Message::sent).collect();
+        Ok(found[found.len().saturating_sub(SENT_MAX)..].to_vec())
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.state().values.get(name).cloned())
+    }
+
+    async fn put(&self, name: &str, value: &[u8]) -> Result<(), Error> {
+        if value.len() > VALUE_MAX {
+            return Err(Error::Refused { why: format!("a value of {} bytes", value.len()) });
+        }
+        self.state().values.insert(name.to_owned(), value.to_vec());
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct State {
+    threads: BTreeMap<ThreadId, Thread>,
+    /// In the order they were committed.
+    messages: Vec<Message>,
+    keys: BTreeSet<String>,
+    values: BTreeMap<String, Vec<u8>>,
+    writes: u64,
+}
+
+#[derive(Default)]
+struct Thread {
+    records: Vec<Record>,
+    updated: Timestamp,
+    written: u64,
+    duty: Duty,
+}
+
+struct Message {
+    thread: ThreadId,
+    outgoing: Outgoing,
+    state: SendState,
+    name: Option<MessageRef>,
+    error: Option<String>,
+    attempts: u32,
+    since: Option<Timestamp>,
+    duty: Duty,
+}
+
+/// Whether a thread or a message is to be worked on, and by whom it is.
+#[derive(Default)]
+struct Duty {
+    /// When it may be taken; while it is held, when the lease expires.
+    due: Option<Timestamp>,
+    epoch: u64,
+    held: bool,
+    woken: bool,
+}
+
+impl Thread {
+    fn version(&self) -> Version {
+        Version(self.records.len() as u64)
+    }
+}
+
+impl Message {
+    fn sent(&self) -> Sent {
+        Sent {
+            thread: self.thread.clone(),
+            outgoing: self.outgoing.clone(),
+            state: self.state,
+            message: self.name.clone(),
+            error: self.error.clone(),
+        }
+    }
+}
+
+impl Duty {
+    fn take(&mut self, now: Timestamp, ttl: Duration) {
+        self.epoch += 1;
+        self.held = true;
+        self.woken = false;
+        self.due = Some(later(now, ttl));
+    }
+
+    fn wake(&mut self, now: Timestamp) {
+        if self.held {
+            self.woken = true;
+        } else {
+            self.due = Some(self.due.map_or(now, |due| due.min(now)));
+        }
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.due.is_some_and(|due| due <= now)
+    }
+}
+
+impl State {
+    fn commit(&mut self, batch: Batch, now: Timestamp) -> Result<Version, Error> {
+        let Batch { thread: id, expect, fence, records, keys, outgoing, wake, settle } = batch;
+        if let Some(key) = keys.iter().find(|key| self.keys.contains(key.as_str())) {
+            return Err(Error::Duplicate { key: key.as_str().to_owned() });
+        }
+        if let Some(fence) = &fence {
+            self.held(fence)?;
+            if fence.on != id.as_str() {
+                return Err(Error::Fenced { on: fence.on.clone() });
+            }
+        }
+        if let Some(settle) = &settle {
+            self.held(&settle.lease)?;
+            if ThreadId::parse(&settle.lease.on).is_some() {
+                return Err(Error::Fenced { on: settle.lease.on.clone() });
+            }
+        }
+        let actual = self.threads.get(&id).map_or(Version(0), Thread::version);
+        if expect.is_some_and(|expected| expected != actual) {
+            return Err(Error::Conflict { thread: id, actual });
+        }
+
+        self.keys.extend(keys.into_iter().map(|key| key.as_str().to_owned()));
+        if let Some(settle) = settle {
+            self.settle(settle);
+        }
+        for outgoing in outgoing {
+            self.post(id.clone(), outgoing, now);
+        }
+        self.writes += 1;
+        let thread = self.threads.entry(id).or_default();
+        thread.records.extend(records);
+        thread.updated = now;
+        thread.written = self.writes;
+        if wake {
+            thread.duty.wake(now);
+        }
+        Ok(thread.version())
+    }
+
+    fn settle(&mut self, settle: Settle) {
+        let Settle { lease, state, message: name } = settle;
+        if let Some(message) = self.messages.iter_mut().find(|m| m.outgoing.key.as_str() == lease.on) {
+            message.state = state;
+            message.name = name;
+            message.error = None;
+            message.duty.held = false;
+        }
+    }
+
+    fn post(&mut self, thread: ThreadId, outgoing: Outgoing, now: Timestamp) {
+        if self.messages.iter().any(|m| m.outgoing.key == outgoing.key) {
+            return;
+        }
+        self.messages.push(Message {
+            thread,
+            outgoing,
+            state: SendState::Waiting,
+            name: None,
+            error: None,
+            attempts: 0,
+            since: None,
+            duty: Duty { due: Some(now), ..Duty::default() },
+        });
+    }
+
+    fn claim(&mut self, claim: &Claim, now: Timestamp) -> Vec<Work> {
+        let max = claim.max.min(CLAIM_MAX);
+        match &claim.wanted {
+            Wanted::Turns => {
+                let mut due: Vec<_> =
+                    self.threads.iter_mut().filter(|(_, thread)| thread.duty.is_due(now)).collect();
+                due.sort_by_key(|(_, thread)| thread.duty.due);
+                due.truncate(max);
+                due.into_iter()
+                    .map(|(id, thread)| {
+                        thread.duty.take(now, claim.ttl);
+                        let lease = Lease { on: id.as_str().to_owned(), epoch: thread.duty.epoch };
+                        Work::Turn { lease, thread: id.clone() }
+                    })
+                    .collect()
+            }
+            Wanted::Sends(channel) => {
+                let mut places = BTreeSet::new();
+                let mut due: Vec<_> = self
+                    .messages
+                    .iter_mut()
+                    .filter(|m| m.state == SendState::Waiting && m.outgoing.to.channel == *channel)
+                    // Only the first to each place, due or not.
+                    .filter(|m| places.insert(m.outgoing.to.place.clone()))
+                    .filter(|m| m.duty.is_due(now))
+                    .collect();
+                due.sort_by_key(|m| m.duty.due);
+                due.truncate(max);
+                due.into_iter().map(|message| message.take(now, claim.ttl)).collect()
+            }
+        }
+    }
+
+    /// What a lease is on, if it is held.
+    fn held(&mut self, lease: &Lease) -> Result<&mut Duty, Error> {
+        let duty = match ThreadId::parse(&lease.on) {
+            Some(id) => self.threads.get_mut(&id).map(|thread| &mut thread.duty),
+            None => self.message(&lease.on).map(|message| &mut message.duty),
+        };
+        duty.filter(|duty| duty.held && duty.epoch == lease.epoch)
+            .ok_or_else(|| Error::Fenced { on: lease.on.clone() })
+    }
+
+    fn message(&mut self, key: &str) -> Option<&mut Message> {
+        self.messages.iter_mut().find(|message| message.outgoing.key.as_str() == key)
+    }
+
+    fn release(&mut self, lease: &Lease, again: Again, now: Timestamp) -> Result<(), Error> {
+        let version = ThreadId::parse(&lease.on).and_then(|id| self.threads.get(&id)).map(Thread::version);
+        let duty = self.held(lease)?;
+        duty.held = false;
+        let woken = std::mem::take(&mut duty.woken);
+        let why = match (again, version) {
+            (Again::Sleep { seen, until }, Some(version)) => {
+                duty.due = if woken || version > seen { Some(now) } else { until };
+                None
+            }
+            (Again::Sleep { seen: _, until }, None) => {
+                duty.due = Some(until.unwrap_or(now));
+                None
+            }
+            (Again::Retry { at, why }, Some(_) | None) => {
+                duty.due = Some(at);
+                Some(why)
+            }
+        };
+        if let Some(message) = self.message(&lease.on) {
+            message.error = why.or(message.error.take());
+        }
+        Ok(())
+    }
+}
+
+impl Message {
+    fn take(&mut self, now: Timestamp, ttl: Duration) -> Work {
+        self.duty.take(now, ttl);
+        self.attempts += 1;
+        Work::Send {
+            lease: Lease { on: self.outgoing.key.as_str().to_owned(), epoch: self.duty.epoch },
+            thread: self.thread.clone(),
+            outgoing: Box::new(self.outgoing.clone()),
+            attempt: self.attempts,
+            since: *self.since.get_or_insert(now),
+        }
+    }
+}
+
+fn refuse_unfit(batch: &Batch) -> Result<(), Error> {
+    let refused = |why: &str| Err(Error::Refused { why: why.to_owned() });
+    if batch.settle.as_ref().is_some_and(|settle| settle.state == SendState::Waiting) {
+        return refused("a message cannot be settled as waiting");
+    }
+    let mut bytes = 0;
+    for record in &batch.records {
+        bytes += json(&record.event)?;
+    }
+    for outgoing in &batch.outgoing {
+        bytes += json(outgoing)?;
+    }
+    if bytes > BATCH_MAX { refused("the batch is too large") } else { Ok(()) }
+}
+
+/// The size of a value as JSON, if it reads back the same.
+fn json<T: Serialize + DeserializeOwned + PartialEq>(value: &T) -> Result<usize, Error> {
+    let text = serde_json::to_string(value).unwrap_or_default();
+    match serde_json::from_str::<T>(&text) {
+        Ok(back) if back == *value => Ok(text.len()),
+        Ok(_) | Err(_) => Err(Error::Refused { why: "it would not read back the same".to_owned() }),
+    }
+}
+
+fn later(now: Timestamp, by: Duration) -> Timestamp {
+    now.checked_add(by).unwrap_or(Timestamp::MAX)
+}
