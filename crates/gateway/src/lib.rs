@@ -1,1 +1,14 @@
-//! The binary: configuration, wiring, command line.
+//! The gateway: configuration, wiring, command line.
+//!
+//! Invariant: this is the only crate that names concrete channels, stores, models and tools.
+
+mod assemble;
+mod channels;
+mod cli;
+mod config;
+mod story;
+
+pub use assemble::{Assembled, assemble, start};
+pub use channels::kinds;
+pub use cli::{Cli, Command, ThreadsCommand, main};
+pub use config::{Config, DeskSpec, RuntimeSpec, StoreSpec};

@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary `switchboard`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gateway::main()
+}

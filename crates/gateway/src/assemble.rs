@@ -1,0 +1,412 @@
+//! From files to a board: everything is read and checked, nothing is connected; then it is started.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use agent::{Agent, AskedAt, Directory, Flaw, Source, Tickets, read};
+use channel::{Address, Channel, ChannelName, Setup};
+use model::Model;
+use runtime::{Board, Library, Serving, serve};
+use secrecy::SecretString;
+use serde_json::Value;
+use store::{Clock, Store};
+use tool::{Standard, ToolSettings};
+
+use crate::{channels::kinds, config::Config};
+
+/// The largest file of an agent that is read, in bytes.
+const AGENT_FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// The value under which the store keeps the key of the tickets.
+const TICKET_KEY: &str = "ticket-key";
+
+/// Everything that the files describe, checked.
+pub struct Assembled {
+    /// The file itself.
+    pub config: Config,
+    /// The folder that relative paths start at.
+    pub base: PathBuf,
+    /// The agents.
+    pub agents: Vec<Agent>,
+    /// The channels.
+    pub channels: BTreeMap<ChannelName, Arc<dyn Channel>>,
+    /// The models.
+    pub models: BTreeMap<String, Arc<dyn Model>>,
+    /// The humans.
+    pub directory: Directory,
+    /// What the operator should know: providers left out, a scripted model.
+    pub notes: Vec<String>,
+}
+
+/// Reads the configuration and everything it names.
+///
+/// # Errors
+/// All that is wrong, each with its place and a remedy.
+pub fn assemble(path: &Path) -> Result<Assembled, Vec<Flaw>> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        vec![Flaw {
+            file: file.clone(),
+            line: None,
+            key: String::new(),
+            what: format!("it cannot be read: {error}"),
+            remedy: Some(
+                "name another file with --config, or start in the folder that has a config.toml".into(),
+            ),
+        }]
+    })?;
+    let source = Source { file: &file, text: &text };
+    let config: Config = read(source)?;
+    let base =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    let mut bench = Bench { source, base: &base, flaws: Vec::new() };
+
+    let channels = bench.channels(&config);
+    let (models, notes) = bench.models(&config);
+    let directory = bench.directory(&config, &channels);
+    let names: BTreeSet<String> = config.models.keys().cloned().collect();
+    let agents = bench.agents(&config, &directory, &names);
+    bench.routes(&config, &agents);
+    if config.channels.is_empty() {
+        let remedy = "add [channels.web] with kind = \"web\"".to_owned();
+        bench.flaws.push(source.flaw(
+            &["channels"],
+            "there is no channel, so nobody could write",
+            Some(remedy),
+        ));
+    }
+
+    let mut flaws = bench.flaws;
+    if !flaws.is_empty() {
+        flaws.sort();
+        flaws.dedup();
+        return Err(flaws);
+    }
+    Ok(Assembled { config, base, agents, channels, models, directory, notes })
+}
+
+/// Starts what was assembled on a store.
+///
+/// # Errors
+/// The store's.
+pub async fn start(
+    assembled: Assembled,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+) -> Result<Serving, store::Error> {
+    let Assembled { config, base, agents, channels, models, directory, notes: _ } = assembled;
+    let desks = directory.desks.keys().cloned().collect();
+    let library = Library::new(agents, desks);
+    library.keep(store.as_ref()).await?;
+    let tools =
+        Standard::new(ToolSettings { state: base.join(&config.state).join("tools"), env: Arc::new(secret) });
+    let board = Board {
+        tickets: Tickets::new(ticket_key(store.as_ref()).await?),
+        store,
+        clock,
+        directory,
+        routes: config.routes.clone(),
+        default_agent: config.default_agent.clone(),
+        library,
+        models,
+        tools: Arc::new(tools),
+        health: channels.keys().map(|name| (name.clone(), channel::Health::default())).collect(),
+        channels,
+        agents_folder: base.join(&config.agents),
+        settings: config.runtime.settings(),
+    };
+    Ok(serve(Arc::new(board)))
+}
+
+/// The key of the tickets: made once, kept in the store, so that every process on it knows the same tickets.
+async fn ticket_key(store: &dyn Store) -> Result<[u8; 32], store::Error> {
+    if let Some(kept) = store.get(TICKET_KEY).await?
+        && let Ok(key) = <[u8; 32]>::try_from(kept.as_slice())
+    {
+        return Ok(key);
+    }
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| store::Error::Away {
+        why: format!("the system gives no random numbers: {error}"),
+    })?;
+    store.put(TICKET_KEY, &key).await?;
+    Ok(key)
+}
+
+/// Reads a secret from the environment.
+fn secret(name: &str) -> Option<SecretString> {
+    std::env::var(name).ok().filter(|value| !value.is_empty()).map(SecretString::from)
+}
+
+/// Collects what is wrong while things are read.
+struct Bench<'a> {
+    source: Source<'a>,
+    base: &'a Path,
+    flaws: Vec<Flaw>,
+}
+
+impl Bench<'_> {
+    fn flaw(&mut self, path: &[&str], what: impl Into<String>, remedy: impl Into<String>) {
+        self.flaws.push(self.source.flaw(path, what, Some(remedy.into())));
+    }
+
+    fn channels(&mut self, config: &Config) -> BTreeMap<ChannelName, Arc<dyn Channel>> {
+        let kinds = kinds();
+        let mut channels = BTreeMap::new();
+        for (name, table) in &config.channels {
+            let path = ["channels", name.as_str()];
+            let known = || kinds.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
+            let Some(kind) = table.get("kind").and_then(Value::as_str) else {
+                self.flaw(&path, "the key `kind` is missing", format!("the kinds are: {}", known()));
+                continue;
+            };
+            let Some(entry) = kinds.iter().find(|entry| entry.name == kind) else {
+                let what = format!("there is no kind of channel `{kind}`");
+                self.flaw(&[path[0], path[1], "kind"], what, format!("the kinds are: {}", known()));
+                continue;
+            };
+            let mut table = table.clone();
+            if let Value::Object(keys) = &mut table {
+                keys.remove("kind");
+            }
+            let folder = self.base.join(&config.state).join("channels").join(name);
+            let setup = Setup { name: ChannelName::new(name), folder: &folder, secret: &secret };
+            match (entry.open)(self.source, &path, &table, &setup) {
+                Ok(channel) => {
+                    channels.insert(ChannelName::new(name), channel);
+                }
+                Err(mut flaws) => self.flaws.append(&mut flaws),
+            }
+        }
+        channels
+    }
+
+    fn models(&mut self, config: &Config) -> (BTreeMap<String, Arc<dyn Model>>, Vec<String>) {
+        let mut models = BTreeMap::new();
+        let mut notes = Vec::new();
+        let mut found = model::check(&config.providers, &config.models);
+        for name in config.models.keys() {
+            match model::build(name, &config.providers, &config.models, &secret) {
+                Ok(built) => {
+                    models.insert(name.clone(), built.model);
+                    notes.extend(built.notes);
+                }
+                Err(flaws) => found.extend(flaws),
+            }
+        }
+        for flaw in found {
+            let path: Vec<&str> = flaw.key.split('.').collect();
+            self.flaw(&path, flaw.what, flaw.remedy);
+        }
+        notes.sort();
+        notes.dedup();
+        (models, notes)
+    }
+
+    fn directory(
+        &mut self,
+        config: &Config,
+        channels: &BTreeMap<ChannelName, Arc<dyn Channel>>,
+    ) -> Directory {
+        let mut directory = Directory { groups: config.groups.clone(), ..Directory::default() };
+        for (name, ids) in &config.members {
+            let mut identities = BTreeMap::new();
+            for (channel, id) in ids {
+                if !config.channels.contains_key(channel) {
+                    let remedy = "the keys of a member are names of channels under [channels]";
+                    self.flaw(
+                        &["members", name, channel],
+                        format!("there is no channel `{channel}`"),
+                        remedy,
+                    );
+                }
+                identities.insert(ChannelName::new(channel), id.clone());
+            }
+            directory.members.insert(name.clone(), identities);
+            if config.groups.contains_key(name) {
+                self.flaw(
+                    &["groups", name],
+                    "a group and a member have this name",
+                    "give one of them another",
+                );
+            }
+        }
+        for (name, members) in &config.groups {
+            for (n, member) in members.iter().enumerate() {
+                if !config.members.contains_key(member) {
+                    let place = n.to_string();
+                    let what = format!("there is no member `{member}`");
+                    self.flaw(&["groups", name, &place], what, "add them under [members]");
+                }
+            }
+        }
+        for (name, desk) in &config.desks {
+            let places = self.desk(name, desk, &directory, channels);
+            directory.desks.insert(name.clone(), places);
+        }
+        directory
+    }
+
+    fn desk(
+        &mut self,
+        name: &str,
+        desk: &crate::config::DeskSpec,
+        directory: &Directory,
+        channels: &BTreeMap<ChannelName, Arc<dyn Channel>>,
+    ) -> Vec<AskedAt> {
+        if name == "origin" {
+            self.flaw(
+                &["desks", name],
+                "`origin` means the place a request came from",
+                "choose another name",
+            );
+        }
+        let via = ChannelName::new(&desk.via);
+        let Some(channel) = channels.get(&via) else {
+            let what = format!("there is no channel `{via}`");
+            self.flaw(&["desks", name, "via"], what, "name one of [channels]");
+            return Vec::new();
+        };
+        for (n, member) in desk.members.iter().enumerate() {
+            if !directory.members.contains_key(member) && !directory.groups.contains_key(member) {
+                let place = n.to_string();
+                let what = format!("there is no member or group `{member}`");
+                self.flaw(&["desks", name, "members", &place], what, "add them under [members] or [groups]");
+            }
+        }
+        let mut places = Vec::new();
+        for member in directory.roster(&desk.members) {
+            let Some(id) = directory.members.get(member).and_then(|ids| ids.get(&via)) else {
+                let what = format!("{member} has no id on the channel `{via}`");
+                self.flaw(&["desks", name], what, format!("add {via} = \"…\" to [members.{member}]"));
+                continue;
+            };
+            match channel.place(id) {
+                Ok(place) => {
+                    let at = Address { channel: via.clone(), place };
+                    places.push(AskedAt { at, member: Some(member.to_owned()) });
+                }
+                Err(error) => {
+                    let remedy =
+                        error.remedy.unwrap_or_else(|| "write the id as the channel knows it".into());
+                    self.flaw(&["members", member, via.as_str()], error.what, remedy);
+                }
+            }
+        }
+        places
+    }
+
+    fn agents(&mut self, config: &Config, directory: &Directory, models: &BTreeSet<String>) -> Vec<Agent> {
+        let folder = self.base.join(&config.agents);
+        let desks: Vec<String> = directory.desks.keys().cloned().collect();
+        let mut agents = Vec::new();
+        let names = match folders(&folder) {
+            Ok(names) => names,
+            Err(error) => {
+                self.flaw(
+                    &["agents"],
+                    format!("{} cannot be read: {error}", folder.display()),
+                    "name the folder",
+                );
+                return agents;
+            }
+        };
+        for name in names {
+            let folder = folder.join(&name);
+            match agent_files(&folder).and_then(|files| Agent::load(&name, files, &desks)) {
+                Ok(agent) => {
+                    self.flaws.append(&mut agent.check(directory, models));
+                    self.flaws.append(&mut check_files(&agent, &folder));
+                    agents.push(agent);
+                }
+                Err(mut flaws) => self.flaws.append(&mut flaws),
+            }
+        }
+        agents
+    }
+
+    fn routes(&mut self, config: &Config, agents: &[Agent]) {
+        let known = |name: &String| agents.iter().any(|agent| agent.reference().name == *name);
+        let names = || agents.iter().map(|agent| agent.reference().name).collect::<Vec<_>>().join(", ");
+        for (n, route) in config.routes.iter().enumerate() {
+            let n = n.to_string();
+            if !known(&route.agent) {
+                let what = format!("there is no sound agent `{}`", route.agent);
+                self.flaw(&["routes", &n, "agent"], what, format!("the agents are: {}", names()));
+            }
+            if let Some(channel) = route.channel.as_ref().filter(|name| !config.channels.contains_key(*name))
+            {
+                let what = format!("there is no channel `{channel}`");
+                self.flaw(&["routes", &n, "channel"], what, "name one of [channels]");
+            }
+        }
+        if let Some(agent) = config.default_agent.as_ref().filter(|name| !known(name)) {
+            let what = format!("there is no sound agent `{agent}`");
+            self.flaw(&["default_agent"], what, format!("the agents are: {}", names()));
+        }
+    }
+}
+
+fn folders(path: &Path) -> std::io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type()?.is_dir() && !name.starts_with('.') {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The text files of an agent: what its version is made of. Its programs are not among them.
+fn agent_files(folder: &Path) -> Result<BTreeMap<String, String>, Vec<Flaw>> {
+    let flaw = |path: &Path, what: String| {
+        vec![Flaw { file: path.display().to_string(), line: None, key: String::new(), what, remedy: None }]
+    };
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| flaw(folder, error.to_string()))? {
+        let path = entry.map_err(|error| flaw(folder, error.to_string()))?.path();
+        let kind = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        if !matches!(kind, "toml" | "md" | "json" | "txt") || !path.is_file() {
+            continue;
+        }
+        let size = path.metadata().map_or(0, |meta| meta.len());
+        if size > AGENT_FILE_BYTES_MAX {
+            let what = format!("it has {size} bytes; an agent's file may have {AGENT_FILE_BYTES_MAX}");
+            return Err(flaw(&path, what));
+        }
+        let text = std::fs::read_to_string(&path).map_err(|error| flaw(&path, error.to_string()))?;
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        files.insert(name, text);
+    }
+    Ok(files)
+}
+
+/// What the core cannot look at: the tools' handlers and the script.
+fn check_files(agent: &Agent, folder: &Path) -> Vec<Flaw> {
+    let name = agent.reference().name;
+    let file = format!("agents/{name}/agent.toml");
+    let text = agent.files().get("agent.toml").map_or("", String::as_str);
+    let source = Source { file: &file, text };
+    let mut flaws = Vec::new();
+    for (tool_name, spec) in &agent.spec().tools {
+        for flaw in tool::check(spec, tool_name, folder) {
+            let path: Vec<&str> = flaw.path.iter().map(String::as_str).collect();
+            flaws.push(source.flaw(&path, flaw.what, Some(flaw.remedy)));
+        }
+    }
+    if let Some(Err(what)) = agent.files().get("script.toml").map(|text| model::Script::parse(text)) {
+        flaws.push(Flaw {
+            file: format!("agents/{name}/script.toml"),
+            line: None,
+            key: String::new(),
+            what,
+            remedy: None,
+        });
+    }
+    flaws
+}

@@ -1,0 +1,303 @@
+//! The command line.
+
+use std::{
+    io::{Read, Write},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::Instant,
+};
+
+use agent::{Agent, Flaw, Thread, ThreadId, Version};
+use clap::{Parser, Subcommand};
+use store::{Embedded, Store, SystemClock};
+
+use crate::{
+    assemble::{Assembled, assemble, start},
+    story,
+};
+
+/// How much of standard input `extract` reads, in bytes.
+const INPUT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// A gateway between people and small LLM agents.
+#[derive(Debug, Parser)]
+#[command(name = "switchboard", version, about)]
+pub struct Cli {
+    /// The configuration.
+    #[arg(long, default_value = "config.toml", env = "SWITCHBOARD_CONFIG", global = true)]
+    pub config: PathBuf,
+    /// What to log: `info`, `debug`, `warn,channel_email=debug`.
+    #[arg(long, default_value = "info", env = "SWITCHBOARD_LOG", global = true)]
+    pub log: String,
+    /// Write the log as JSON, a line each.
+    #[arg(long, global = true)]
+    pub log_json: bool,
+    /// What to do; `run` when nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway until SIGTERM or Ctrl-C.
+    Run,
+    /// Read everything, connect nothing, and say all that is wrong.
+    Check,
+    /// Print what an agent's model would be sent for a thread's next step: the exact bytes, and an account of them on
+    /// standard error.
+    Prompt {
+        /// The agent.
+        agent: String,
+        /// The thread, as `threads list` names it. Without, an empty one.
+        thread: Option<String>,
+    },
+    /// Read a model's output from standard input and print the intent in it, or why there is none.
+    Extract {
+        /// The agent whose tools it may name.
+        agent: String,
+        /// Treat the output as cut off by the provider.
+        #[arg(long)]
+        truncated: bool,
+    },
+    /// Print the JSON Schema of an agent's intents.
+    Schema {
+        /// The agent.
+        agent: String,
+    },
+    /// Look at threads.
+    #[command(subcommand)]
+    Threads(ThreadsCommand),
+}
+
+/// Look at threads.
+#[derive(Debug, Subcommand)]
+pub enum ThreadsCommand {
+    /// The latest ones, a line each.
+    List {
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// One, as a story.
+    Show {
+        /// The thread.
+        thread: String,
+        /// The events as JSON, a line each.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the command line to its end.
+pub fn main() -> ExitCode {
+    let began = Instant::now();
+    let cli = Cli::parse();
+    if let Err(why) = init_log(&cli) {
+        return fail(&why);
+    }
+    // The process's one choice of cryptography; a second call finds it made, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("the runtime cannot be started: {error}")),
+    };
+    let code = runtime.block_on(carry_out(cli, began));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    code
+}
+
+async fn carry_out(cli: Cli, began: Instant) -> ExitCode {
+    let assembled = match assemble(&cli.config) {
+        Ok(assembled) => assembled,
+        Err(flaws) => return report(&flaws),
+    };
+    let done = match cli.command.unwrap_or(Command::Run) {
+        Command::Run => run(assembled, began).await,
+        Command::Check => check(&assembled),
+        Command::Prompt { agent, thread } => prompt(&assembled, &agent, thread.as_deref()).await,
+        Command::Extract { agent, truncated } => extract(&assembled, &agent, truncated),
+        Command::Schema { agent } => schema(&assembled, &agent),
+        Command::Threads(ThreadsCommand::List { limit }) => list(&assembled, limit).await,
+        Command::Threads(ThreadsCommand::Show { thread, json }) => show(&assembled, &thread, json).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => fail(&why),
+    }
+}
+
+async fn run(assembled: Assembled, began: Instant) -> Result<(), String> {
+    let clock = Arc::new(SystemClock);
+    let path = assembled.base.join(&assembled.config.store.path);
+    let store = Embedded::open(&path, clock.clone()).map_err(|error| error.to_string())?;
+    for note in &assembled.notes {
+        tracing::info!("{note}");
+    }
+    let agents = assembled.agents.len();
+    let serving = start(assembled, Arc::new(store), clock).await.map_err(|error| error.to_string())?;
+    let ready_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(agents, store = %path.display(), ready_ms, "switchboard runs; Ctrl-C stops it");
+    stop_asked().await?;
+    tracing::info!("stopping: work in flight may end, the rest waits in the store");
+    if serving.stop().await {
+        tracing::info!("stopped");
+    } else {
+        tracing::warn!("stopped before everything in flight had ended; it goes on at the next start");
+    }
+    Ok(())
+}
+
+async fn stop_asked() -> Result<(), String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut term = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let mut int = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    // The second one does not wait.
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        std::process::exit(130);
+    });
+    Ok(())
+}
+
+fn check(assembled: &Assembled) -> Result<(), String> {
+    let Assembled { config, agents, channels, directory, notes, .. } = assembled;
+    let mut text = String::from("Everything is sound.\n");
+    let list = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let names: Vec<String> = agents.iter().map(|agent| agent.reference().name).collect();
+    text.push_str(&format!("  agents:   {}\n", list(names)));
+    text.push_str(&format!("  channels: {}\n", list(channels.keys().map(ToString::to_string).collect())));
+    text.push_str(&format!("  members:  {}\n", list(directory.members.keys().cloned().collect())));
+    text.push_str(&format!("  desks:    {}\n", list(directory.desks.keys().cloned().collect())));
+    text.push_str(&format!("  models:   {}\n", list(config.models.keys().cloned().collect())));
+    for note in notes {
+        text.push_str(&format!("  note: {note}\n"));
+    }
+    print(&text)
+}
+
+async fn prompt(assembled: &Assembled, name: &str, thread: Option<&str>) -> Result<(), String> {
+    let agent = find(assembled, name)?;
+    let thread = match thread {
+        Some(thread) => load(assembled, thread).await?,
+        None => Thread::new(ThreadId::parse("aaaaaaaaaaaaaaaa-1").ok_or("a thread has no name")?),
+    };
+    let prompt = agent::render(agent, &thread).map_err(|fault| fault.what)?;
+    let mut text = String::new();
+    for message in &prompt.messages {
+        text.push_str(&format!("=== {} ===\n{}\n", message.role.as_str(), message.text));
+    }
+    print(&text)?;
+    let account = &prompt.account;
+    let mut text = format!(
+        "\n{} tokens of {} (estimated {}, corrected by what the provider counted before); prompt {}\n",
+        account.tokens,
+        account.budget,
+        account.tokens_raw,
+        prompt.hash()
+    );
+    for part in &account.parts {
+        let squeezed = part.squeezed.as_deref().map(|why| format!("  ({why})")).unwrap_or_default();
+        text.push_str(&format!("  {:>6} tokens  {:>4} {}{squeezed}\n", part.tokens, part.seq, part.kind));
+    }
+    std::io::stderr().write_all(text.as_bytes()).map_err(|error| error.to_string())
+}
+
+fn extract(assembled: &Assembled, name: &str, truncated: bool) -> Result<(), String> {
+    let agent = find(assembled, name)?;
+    let mut output = String::new();
+    std::io::stdin().take(INPUT_BYTES_MAX).read_to_string(&mut output).map_err(|error| error.to_string())?;
+    let extracted = agent.extractor().extract(&output, truncated).map_err(|rejection| rejection.what)?;
+    for repair in &extracted.repairs {
+        tracing::info!(?repair, "repaired");
+    }
+    let json = serde_json::to_string_pretty(&extracted.intent).map_err(|error| error.to_string())?;
+    print(&format!("{json}\n"))
+}
+
+fn schema(assembled: &Assembled, name: &str) -> Result<(), String> {
+    let schema = find(assembled, name)?.extractor().schema();
+    let json = serde_json::to_string_pretty(&schema).map_err(|error| error.to_string())?;
+    print(&format!("{json}\n"))
+}
+
+async fn list(assembled: &Assembled, limit: usize) -> Result<(), String> {
+    let store = open(assembled)?;
+    let mut text = String::new();
+    for summary in store.threads(0, limit).await.map_err(|error| error.to_string())? {
+        let records = store.load(&summary.thread, Version(0)).await.map_err(|error| error.to_string())?;
+        text.push_str(&story::line(&Thread::fold(summary.thread.clone(), records), summary.updated));
+    }
+    print(&text)
+}
+
+async fn show(assembled: &Assembled, thread: &str, json: bool) -> Result<(), String> {
+    let thread = load(assembled, thread).await?;
+    if !json {
+        return print(&story::tell(&thread));
+    }
+    let mut text = String::new();
+    for record in thread.records() {
+        text.push_str(&serde_json::to_string(record).map_err(|error| error.to_string())?);
+        text.push('\n');
+    }
+    print(&text)
+}
+
+fn open(assembled: &Assembled) -> Result<Embedded, String> {
+    let path = assembled.base.join(&assembled.config.store.path);
+    Embedded::read_only(&path).map_err(|error| error.to_string())
+}
+
+async fn load(assembled: &Assembled, name: &str) -> Result<Thread, String> {
+    let unknown = || format!("there is no thread `{name}`; `switchboard threads list` names them");
+    let id = ThreadId::parse(name).ok_or_else(unknown)?;
+    let records = open(assembled)?.load(&id, Version(0)).await.map_err(|error| error.to_string())?;
+    if records.is_empty() { Err(unknown()) } else { Ok(Thread::fold(id, records)) }
+}
+
+fn find<'a>(assembled: &'a Assembled, name: &str) -> Result<&'a Agent, String> {
+    assembled.agents.iter().find(|agent| agent.reference().name == name).ok_or_else(|| {
+        let names: Vec<_> = assembled.agents.iter().map(|agent| agent.reference().name).collect();
+        format!("there is no agent `{name}`; the agents are: {}", names.join(", "))
+    })
+}
+
+fn init_log(cli: &Cli) -> Result<(), String> {
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(&cli.log).map_err(|error| format!("--log: {error}"))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let done = if cli.log_json { log.json().try_init() } else { log.with_target(false).try_init() };
+    done.map_err(|error| error.to_string())
+}
+
+fn report(flaws: &[Flaw]) -> ExitCode {
+    let mut text = String::new();
+    for flaw in flaws {
+        text.push_str(&format!("{flaw}\n"));
+    }
+    let count = flaws.len();
+    fail(&format!("{text}{count} {} to mend first", if count == 1 { "thing" } else { "things" }))
+}
+
+fn fail(why: &str) -> ExitCode {
+    // When standard error is gone there is nobody left to tell.
+    let _ = writeln!(std::io::stderr(), "{why}");
+    ExitCode::FAILURE
+}
+
+/// Prints to standard output; a reader that went away (`| head`) is no fault.
+fn print(text: &str) -> Result<(), String> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|error| error.to_string()),
+    }
+}

@@ -1,0 +1,149 @@
+//! `config.toml`, as the operator writes it. The doc comments are what they see when a key is wrong.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use agent::Route;
+use channel::Span;
+use model::{ModelSettings, ProviderSettings};
+use runtime::Settings;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The folder with one folder for each agent. Relative paths start at this file.
+    #[serde(default = "defaults::agents")]
+    pub agents: PathBuf,
+    /// The folder for what the gateway keeps beside the store: what the agents' tools keep.
+    #[serde(default = "defaults::state")]
+    pub state: PathBuf,
+    /// The agent that takes what no route takes. Without, such a message is answered with the list of agents.
+    #[serde(default)]
+    pub default_agent: Option<String>,
+    /// Where threads are kept.
+    #[serde(default)]
+    pub store: StoreSpec,
+    /// Numbers of the runtime.
+    #[serde(default)]
+    pub runtime: RuntimeSpec,
+    /// The channels, by a name of your own; `kind` says which sort.
+    #[serde(default)]
+    pub channels: BTreeMap<String, Value>,
+    /// Which agent takes a message: the first that fits.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    /// People: for each, their immutable id on each channel.
+    #[serde(default)]
+    pub members: BTreeMap<String, BTreeMap<String, String>>,
+    /// Groups of members.
+    #[serde(default)]
+    pub groups: BTreeMap<String, Vec<String>>,
+    /// Places where people are asked.
+    #[serde(default)]
+    pub desks: BTreeMap<String, DeskSpec>,
+    /// Providers of language models.
+    #[serde(default)]
+    pub providers: BTreeMap<String, ProviderSettings>,
+    /// Models, by the name that agents use.
+    #[serde(default)]
+    pub models: BTreeMap<String, ModelSettings>,
+}
+
+/// Where threads are kept.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSpec {
+    /// The file of the embedded store.
+    #[serde(default = "defaults::store")]
+    pub path: PathBuf,
+}
+
+impl Default for StoreSpec {
+    fn default() -> Self {
+        Self { path: defaults::store() }
+    }
+}
+
+/// A place where people are asked: each member's own place on a channel.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeskSpec {
+    /// Members and groups.
+    pub members: Vec<String>,
+    /// The channel on which they are asked. Each of them needs an id on it.
+    pub via: String,
+}
+
+/// Numbers of the runtime.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RuntimeSpec {
+    /// Threads stepped at the same time.
+    pub turns: usize,
+    /// Messages sent at the same time on each channel.
+    pub sends: usize,
+    /// How long work in flight may go on after a stop.
+    pub drain: Span,
+    /// How long a message is tried before it is given up.
+    pub send_for: Span,
+    /// How long after its end a conversation at the same place is still the same thread.
+    pub renew_after: Span,
+    /// The longest text that is taken, in bytes.
+    pub text_bytes_max: usize,
+    /// The largest file that is kept, in bytes.
+    pub file_bytes_max: usize,
+    /// The largest text file whose text an agent is shown, in bytes.
+    pub shown_bytes_max: usize,
+}
+
+impl Default for RuntimeSpec {
+    fn default() -> Self {
+        let Settings { turns_max, sends_max, drain, send_for, renew_after, .. } = Settings::default();
+        let Settings { text_bytes_max, file_bytes_max, shown_bytes_max, .. } = Settings::default();
+        Self {
+            turns: turns_max,
+            sends: sends_max,
+            drain: Span(drain),
+            send_for: Span(send_for),
+            renew_after: Span(renew_after),
+            text_bytes_max,
+            file_bytes_max,
+            shown_bytes_max,
+        }
+    }
+}
+
+impl RuntimeSpec {
+    /// The runtime's own settings.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            turns_max: self.turns.clamp(1, 10_000),
+            sends_max: self.sends.clamp(1, 1_000),
+            drain: self.drain.0,
+            send_for: self.send_for.0,
+            renew_after: self.renew_after.0,
+            text_bytes_max: self.text_bytes_max,
+            file_bytes_max: self.file_bytes_max,
+            shown_bytes_max: self.shown_bytes_max,
+            ..Settings::default()
+        }
+    }
+}
+
+/// What a key means when it is left out, in one place.
+mod defaults {
+    use std::path::PathBuf;
+
+    pub(super) fn agents() -> PathBuf {
+        "agents".into()
+    }
+    pub(super) fn state() -> PathBuf {
+        "state".into()
+    }
+    pub(super) fn store() -> PathBuf {
+        "state/switchboard.db".into()
+    }
+}

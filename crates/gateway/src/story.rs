@@ -1,0 +1,150 @@
+//! A thread as people read it.
+
+use agent::{Event, Intent, Outcome, Phase, QuestionKind, Thread};
+use channel::Timestamp;
+
+/// One line for a list: id, when, agent, where it stands, how it began.
+pub(crate) fn line(thread: &Thread, updated: Timestamp) -> String {
+    let agent = thread.agent().map_or("-", |agent| agent.name.as_str());
+    let first = thread.records().iter().find_map(|record| match &record.event {
+        Event::Heard(heard) => Some(format!("{}: {}", heard.from.name, short(&heard.text, 60))),
+        _ => None,
+    });
+    format!(
+        "{}  {updated:.0}  {agent:<10}  {:<10}  {}\n",
+        thread.id(),
+        phase(thread.phase()),
+        first.unwrap_or_default()
+    )
+}
+
+/// The whole log, a paragraph an event.
+pub(crate) fn tell(thread: &Thread) -> String {
+    let mut story = format!("thread {}, {}\n", thread.id(), phase(thread.phase()));
+    if let Some(home) = thread.home() {
+        story.push_str(&format!("at {} on {}\n", home.place, home.channel));
+    }
+    for (n, record) in thread.records().iter().enumerate() {
+        let told = sentence(thread, &record.event).replace('\n', "\n        ");
+        story.push_str(&format!("\n{n:>4}  {:.0}\n        {told}\n", record.at));
+    }
+    story
+}
+
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Empty => "empty",
+        Phase::Thinking => "thinking",
+        Phase::Deciding(_) => "deciding",
+        Phase::Cleared(_) => "cleared",
+        Phase::Running(_) => "running",
+        Phase::Uncertain(_) => "uncertain",
+        Phase::Waiting => "waiting",
+        Phase::Relaying(_) => "relaying",
+        Phase::Paused => "paused",
+        Phase::Finished => "finished",
+        Phase::Cancelled => "cancelled",
+    }
+}
+
+fn sentence(thread: &Thread, event: &Event) -> String {
+    match event {
+        Event::Routed(routed) => match &routed.agent {
+            Some(agent) => format!("Given to {} ({:.12}), by {}.", agent.name, agent.version, routed.why),
+            None => format!("Given to nobody: {}.", routed.why),
+        },
+        Event::Heard(heard) => {
+            let known = if heard.from.verified.is_proven() { "" } else { ", not proven" };
+            let files: Vec<_> = heard.files.iter().map(|file| file.file.name.as_str()).collect();
+            let files =
+                if files.is_empty() { String::new() } else { format!("\n[files: {}]", files.join(", ")) };
+            format!("{} ({}{known}) said:\n{}{files}", heard.from.name, heard.from.id, heard.text)
+        }
+        Event::Thought(thought) => {
+            let wants = match &thought.intent {
+                Intent::Act { tool, args } => format!("to run {tool} {args}"),
+                Intent::Ask { text, .. } => format!("to ask: {text}"),
+                Intent::Say { text, .. } => format!("to say: {text}"),
+                Intent::Finish { text, .. } => format!("to finish with: {text}"),
+                Intent::HandOver { reason } => format!("to hand over: {reason}"),
+            };
+            let usage = &thought.usage;
+            format!(
+                "{} wants {wants}\n({} tokens in, {} out, {} ms)",
+                thought.model, usage.input, usage.output, usage.ms
+            )
+        }
+        Event::Started(started) => {
+            format!("Started {} {} (call {}).", started.tool, started.args, started.call.0)
+        }
+        Event::Acted(acted) => match &acted.outcome {
+            Outcome::Done(value) => format!(
+                "Call {} is done in {} ms: {}",
+                acted.call.0,
+                acted.ms,
+                short(&value.to_string(), 500)
+            ),
+            Outcome::Failed(fault) => {
+                format!("Call {} failed ({}): {}", acted.call.0, fault.kind.as_str(), fault.what)
+            }
+            Outcome::Unknown { why } => {
+                format!("Nobody knows whether call {} took effect: {why}", acted.call.0)
+            }
+        },
+        Event::Asked(question) => {
+            let what = match &question.kind {
+                QuestionKind::Question => "a question".to_owned(),
+                QuestionKind::Approval { tool, args, .. } => format!("for approval of {tool} {args}"),
+                QuestionKind::Unknown { tool, .. } => format!("what became of {tool}"),
+                QuestionKind::HandOver => "to take over".to_owned(),
+            };
+            let whom: Vec<_> = question
+                .asked
+                .iter()
+                .map(|asked| {
+                    asked.member.clone().unwrap_or_else(|| format!("the people at {}", asked.at.place))
+                })
+                .collect();
+            format!("Asked {what}: {}\n{}\n(until {:.0})", whom.join(", "), question.text, question.deadline)
+        }
+        Event::Answered(answer) => {
+            format!("{} ({}, {:?}).", agent::ending(thread, answer), answer.by.id, answer.by.verified)
+        }
+        Event::Refused(refusal) => {
+            format!(
+                "An answer of {} to question {} did not count ({:?}): {}",
+                refusal.by.id, refusal.question.0, refusal.why, refusal.words
+            )
+        }
+        Event::Lapsed { question } => format!("Question {} expired; nobody answered.", question.0),
+        Event::Said(reply) => {
+            let who = match &reply.by {
+                agent::Author::Agent => "The agent".to_owned(),
+                agent::Author::Gateway => "The gateway".to_owned(),
+                agent::Author::Member(name) => name.clone(),
+            };
+            format!("{who} said:\n{}", reply.text)
+        }
+        Event::Delivered { key, .. } => format!("Message {key} arrived."),
+        Event::Undelivered { key, why } => {
+            format!(
+                "Message {} was lost: {why}",
+                key.as_ref().map_or("(which is not known)", |key| key.as_str())
+            )
+        }
+        Event::Failed(failure) => format!("Failed ({}): {}", failure.fault.kind.as_str(), failure.fault.what),
+        Event::Paused { by } => format!("Paused by {by}."),
+        Event::Resumed { by } => format!("Resumed by {by}."),
+        Event::Cancelled { by } => format!("Cancelled by {by}."),
+        Event::HandedOver { why } => format!("Handed over to people: {why}"),
+        Event::Finished => "Finished.".to_owned(),
+    }
+}
+
+fn short(text: &str, max: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(max) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
