@@ -4,6 +4,8 @@
 //! Invariant: no text from outside can open or close a tag: `<`, `>` and `&` are escaped, and characters that nobody
 //! can see are taken out.
 
+use std::collections::BTreeMap;
+
 use channel::File;
 use minijinja::value::{Serde, Value as Jinja};
 use serde_json::{Map, Value, json};
@@ -564,7 +566,11 @@ fn to_jinja(name: &str, value: &Value) -> Jinja {
             inert(text, if long { Spot::Text } else { Spot::Attribute })
         }
         Value::Array(items) => items.iter().map(|item| to_jinja(name, item)).collect(),
-        Value::Object(map) => map.iter().map(|(key, item)| (key.clone(), to_jinja(key, item))).collect(),
+        Value::Object(map) => {
+            let map: BTreeMap<String, Jinja> =
+                map.iter().map(|(key, item)| (key.clone(), to_jinja(key, item))).collect();
+            Jinja::from(map)
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => Jinja::from(Serde(value)),
     }
 }
