@@ -228,6 +228,33 @@ fn limits_are_kept() {
     let faulty = json!({ "intent": "act", "tool": "lookup", "args": { "items": faulty } }).to_string();
     let faulty = what(&faulty).unwrap_err();
     assert!(faulty.lines().count() == 9 && faulty.ends_with("and more"), "{faulty}");
+
+    let unknown: serde_json::Map<String, Value> = (0..1000).map(|i| (format!("ä{i}"), Value::Null)).collect();
+    let unknown =
+        what(&json!({ "intent": "act", "tool": "clock", "args": unknown }).to_string()).unwrap_err();
+    assert!(unknown.len() <= 1024 && unknown.ends_with('…'), "{unknown}");
+}
+
+/// Brackets are supplied only where the schema leaves no room for anything else; formats are checked.
+#[test]
+fn a_tools_schema_is_taken_at_its_word() {
+    let properties = json!({ "mail": { "type": "string", "format": "email" } });
+    let closed = json!({ "type": "object", "properties": properties, "additionalProperties": false });
+    let mut patterns = closed.clone();
+    patterns["patternProperties"] = json!({ "^x-": {} });
+    let open = json!({ "type": "object", "properties": properties });
+    let tools: Vec<_> = [("closed", closed), ("patterns", patterns), ("open", open)]
+        .into_iter()
+        .map(|(name, schema)| (name.to_owned(), schema))
+        .collect();
+    let extractor = Extractor::new(&tools, &[]).unwrap();
+    for (tool, supplied) in [("closed", true), ("patterns", false), ("open", false)] {
+        let cut = format!(r#"{{"intent":"act","tool":"{tool}","args":{{"mail":"a@b.example""#);
+        assert_eq!(extractor.extract(&cut, false).is_ok(), supplied, "{cut}");
+        assert!(extractor.extract(&format!("{cut}}}}}"), false).is_ok(), "{cut}");
+        let wrong = extractor.extract(&cut.replace('@', " at ").replace(".example\"", "\"}}"), false);
+        assert!(wrong.is_err_and(|error| error.what.contains("args.mail: \"a at b\" is not a \"email\"")));
+    }
 }
 
 #[test]
@@ -312,6 +339,7 @@ fn references_in_a_tools_schema_still_work_in_the_whole() {
         "$defs": { "node": { "type": "object", "additionalProperties": { "$ref": "#/$defs/node" } } } });
     let tools = [("clock".to_owned(), json!({ "type": "object" })), ("plant".to_owned(), tool)];
     let extractor = Extractor::new(&tools, &[]).unwrap();
+    assert_eq!(extractor.schema().to_string().matches("$schema").count(), 1);
     let schema = jsonschema::validator_for(&extractor.schema()).unwrap();
     for (args, good) in [
         (json!({ "tree": { "a": { "b": {} } } }), true),

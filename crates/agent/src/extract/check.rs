@@ -82,7 +82,6 @@ impl Extractor {
     /// Whether an object with its last `open` brackets missing can only be what it is: every field is there, and every
     /// argument.
     fn is_whole(&self, intent: &Intent, members: &Map<String, Value>, known: &[&str], open: usize) -> bool {
-        let last_is_args = members.keys().next_back().is_some_and(|key| key == "args");
         let args_are_full = match intent {
             Intent::Act { tool, args } => {
                 let tool = self.tools.iter().find(|known| known.name == *tool);
@@ -92,8 +91,7 @@ impl Extractor {
                 false
             }
         };
-        known.iter().all(|field| members.contains_key(*field))
-            && (open == 1 || (open == 2 && last_is_args && args_are_full))
+        known.iter().all(|field| members.contains_key(*field)) && (open == 1 || (open == 2 && args_are_full))
     }
 
     fn intent(&self, fields: &mut Fields<'_>) -> Option<Intent> {

@@ -222,7 +222,7 @@ impl<'a> Reader<'a> {
         let mut out = String::new();
         loop {
             let rest = self.rest();
-            let plain = rest.find(|c: char| c == close || c == '\\' || c.is_ascii_control());
+            let plain = rest.find(|c: char| c == close || c == '\\' || c < ' ');
             let Some(plain) = plain else {
                 return Err(Fault::new(start, format!("the string in `{}` never ends", self.here())));
             };
@@ -235,11 +235,7 @@ impl<'a> Reader<'a> {
                     out.push(c);
                     self.at += 1;
                 }
-                Some('\u{7f}') => {
-                    out.push('\u{7f}');
-                    self.at += 1;
-                }
-                Some(c) if c.is_ascii_control() => {
+                Some(c) if c < ' ' => {
                     return Err(
                         self.fault(format!("the control character {} in a string", c.escape_unicode()))
                     );
@@ -280,7 +276,7 @@ impl<'a> Reader<'a> {
         if !(0xd800..0xe000).contains(&first) {
             return char::from_u32(first).ok_or_else(lone);
         }
-        if first >= 0xdc00 || !self.rest().starts_with("\\u") {
+        if !self.rest().starts_with("\\u") {
             return Err(lone());
         }
         self.at += 2;
@@ -288,6 +284,7 @@ impl<'a> Reader<'a> {
         if !(0xdc00..0xe000).contains(&second) {
             return Err(lone());
         }
+        // A second half in the first place gives a number beyond all characters.
         char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)).ok_or_else(lone)
     }
 
