@@ -21,6 +21,20 @@ const KINDS: [&str; 9] =
 const FACTS: [&str; 6] = ["agent", "last", "request", "requester", "events", "tools"];
 
 /// The rules of the scripted model, sound.
+///
+/// ```toml
+/// help = "Try: deploy v1.4 to production."    # said when no rule fits
+///
+/// [[rules]]
+/// on = "heard"               # what happened last: heard, done, failed, unknown, approved, rejected, answered, lapsed, said
+/// tool = "lookup_order"      # only for this tool
+/// matches = '(?P<version>v[\d.]+)'    # only if the words match; named groups become variables
+/// when = "last.result.amount > 100"   # only if this holds; what does not exist does not hold
+/// intent = '{"intent":"act","tool":"deploy","args":{"version":{{ version|tojson }}}}'
+/// ```
+///
+/// Everything but `intent` may be left out; the first rule that fits decides. `when` and `intent` see the situation (`agent`,
+/// `last`, `request`, `requester`, `events`, `tools`) and the groups. In `intent` something that does not exist is an error.
 #[derive(Clone, Debug)]
 pub struct Script {
     pub(crate) help: Option<String>,

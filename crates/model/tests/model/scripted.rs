@@ -53,7 +53,7 @@ async fn complete(script: Option<&str>, situation: Value) -> Result<Completion, 
 async fn output(last: Value) -> Value {
     let situation = json!({
         "agent": "deploy", "requester": "Ann \"A\"", "request": "x", "tools": ["deploy", "refund"],
-        "events": [{ "kind": "heard" }], "last": last,
+        "events": [{ "kind": "heard" }], "last": last, "target": "what a group of the same name hides",
     });
     let completion = complete(Some(SCRIPT), situation).await.unwrap();
     assert_eq!((completion.note.as_deref(), completion.model.as_str()), (Some("scripted model"), "scripted"));
@@ -115,11 +115,15 @@ async fn without_a_rule_it_says_what_it_is() {
 
 #[tokio::test]
 async fn an_error_in_a_rule_names_the_rule() {
-    for (kind, number) in [("lapsed", 5), ("said", 6), ("unknown", 7)] {
+    for (kind, number, words) in [
+        ("lapsed", 5, "undefined value"),
+        ("said", 6, "engine ran out of fuel"),
+        ("unknown", 7, "invalid operation"),
+    ] {
         let error =
             complete(Some(SCRIPT), json!({ "last": { "kind": kind, "tool": "t" } })).await.unwrap_err();
         assert_eq!(error.kind, Kind::Refused);
-        assert!(error.what.starts_with(&format!("scripted: script.toml, rule {number}: ")), "{error}");
+        assert!(error.what.starts_with(&format!("scripted: script.toml, rule {number}: {words}")), "{error}");
     }
 }
 
@@ -134,7 +138,10 @@ fn a_script_is_checked_when_it_is_read() {
         ("[[rules]]\nintent = \"x\"\nif = \"y\"".to_owned(), "line 3: unknown field `if`"),
         (rule("on = \"herd\"\nintent = \"x\""), "line 7: rule 2, `on`: `herd` is none of heard, done"),
         (rule("intent = \"x\"\nmatches = '(a'"), "line 8: rule 2, `matches`: "),
-        (rule("intent = \"x\"\nmatches = '\\w{500}{500}'"), "line 8: rule 2, `matches`: "),
+        (
+            rule("intent = \"x\"\nmatches = '(\\w{100}){100}'"),
+            "line 8: rule 2, `matches`: Compiled regex exceeds size limit",
+        ),
         (
             rule("intent = \"x\"\nmatches = '(?P<last>a)'"),
             "line 8: rule 2, `matches`: a group may not be named `last`",

@@ -89,6 +89,7 @@ fn urls_are_judged() {
         ("http://localhost:11434/v1", true),
         ("http://127.0.0.1:8000", true),
         ("http://[::1]:8000", true),
+        ("http://[::ffff:127.0.0.1]:8000", true),
         ("http://192.168.1.5/v1", true),
         ("http://vllm:8000/v1", true),
         ("http://box.local", true),
@@ -127,6 +128,14 @@ fn unknown_keys_are_refused_and_the_schema_has_words() {
     for (key, property) in schema["properties"].as_object().unwrap() {
         assert!(property.get("description").is_some(), "{key} has no description");
     }
+}
+
+#[test]
+fn an_empty_variable_is_no_key() {
+    let providers = toml::from_str("[p]\nkind = \"openai\"\nmodel = \"m\"\nkey_env = \"K\"").unwrap();
+    let models = toml::from_str("[default]\nproviders = [\"p\"]\nwithout_key = \"scripted\"").unwrap();
+    let built = model::build("default", &providers, &models, &|_| Some(" \n".to_owned().into()));
+    assert_eq!(built.ok().unwrap().model.name(), "scripted");
 }
 
 #[test]
