@@ -10,6 +10,8 @@ mod lease;
 mod query;
 mod readers;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod wakeup;
 mod writer;
 

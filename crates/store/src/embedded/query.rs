@@ -1,7 +1,7 @@
 //! Reading.
 
 use agent::{Home, Record, ThreadId, Version};
-use channel::{ChannelName, MessageRef};
+use channel::MessageRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
@@ -65,19 +65,22 @@ pub(super) fn threads(sql: &Connection, skip: usize, limit: usize) -> Result<Vec
 
 /// Messages out, in the order they were committed.
 pub(super) fn sent(sql: &Connection, query: &SentQuery) -> Result<Vec<Sent>, Fault> {
-    let (condition, a, b): (&str, &str, &str) = match query {
+    let (rows, a, b): (&str, &str, &str) = match query {
         SentQuery::At(address) => {
-            ("channel = ?1 AND place = ?2", address.channel.as_str(), address.place.as_str())
+            ("outgoing WHERE channel = ?1 AND place = ?2", address.channel.as_str(), address.place.as_str())
         }
-        SentQuery::Key(key) => ("key = ?1 AND ?2 = ''", key.as_str(), ""),
+        SentQuery::Key(key) => ("outgoing WHERE key = ?1 AND ?2 = ''", key.as_str(), ""),
         SentQuery::Message(channel, message) => {
-            ("channel = ?1 AND message = ?2", ChannelName::as_str(channel), message.as_str())
+            ("outgoing WHERE channel = ?1 AND message = ?2", channel.as_str(), message.as_str())
         }
-        SentQuery::Waiting => ("state = 'waiting' AND ?1 = ?2", "", ""),
+        // By its index: few wait among the many that are kept.
+        SentQuery::Waiting => {
+            ("outgoing INDEXED BY outgoing_waiting WHERE state = 'waiting' AND ?1 = ?2", "", "")
+        }
     };
     let mut select = sql.prepare_cached(&format!(
         "SELECT key, thread, state, message, error, outgoing FROM
-         (SELECT * FROM outgoing WHERE {condition} ORDER BY id DESC LIMIT ?3) ORDER BY id"
+         (SELECT * FROM {rows} ORDER BY id DESC LIMIT ?3) ORDER BY id"
     ))?;
     let limit = i64::try_from(SENT_MAX).unwrap_or(i64::MAX);
     let mut rows = select.query(params![a, b, limit])?;

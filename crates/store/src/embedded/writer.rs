@@ -75,7 +75,9 @@ impl Writer {
             .name("store".to_owned())
             .spawn(move || {
                 run(state, inbox);
-                drop(lock);
+                // Said, and not left to the closing: a process that is just being started may hold a copy of the
+                // handle for a moment.
+                lock.unlock().ok();
             })
             .map_err(|e| Error::Away { why: format!("no thread for the store: {e}") })?;
         Ok(Self { requests: Some(requests), thread: Some(thread) })

@@ -17,6 +17,7 @@ CREATE TABLE thread (
 CREATE UNIQUE INDEX thread_home ON thread (home, generation);
 CREATE INDEX thread_written ON thread (written);
 CREATE INDEX thread_due ON thread (due) WHERE due IS NOT NULL;
+CREATE INDEX thread_held ON thread (worker) WHERE worker IS NOT NULL;
 
 CREATE TABLE event (
   thread  TEXT    NOT NULL REFERENCES thread (id),
