@@ -50,29 +50,18 @@ fn intent(call: &Call) -> String {
     let args = call.args.trim();
     // Some models leave the arguments of a function without any empty.
     let args = if args.is_empty() { "{}" } else { args };
+    let is_intent = INTENTS.contains(&call.name.as_str());
     let name = quoted(&call.name);
-    if !INTENTS.contains(&call.name.as_str()) {
-        return whole(&format!("{{\"intent\":\"act\",\"tool\":{name},\"args\":{args}"), args);
-    }
-    match args.strip_prefix('{') {
-        Some(rest) if rest.trim_start().starts_with('}') => whole(
-            &format!("{{\"intent\":{name}{}", rest.trim_start().strip_prefix('}').unwrap_or(rest)),
-            args,
-        ),
-        Some(rest) => {
-            // The arguments' own closing brace closes the intent.
-            let open = rest.strip_suffix('}').unwrap_or(rest);
-            whole(&format!("{{\"intent\":{name},{open}"), args)
-        }
-        None => whole(&format!("{{\"intent\":{name},\"args\":{args}"), args),
-    }
-}
-
-/// Closes the object, unless that would make JSON of arguments that are none: broken arguments must not become a sound
-/// intent by the place they are put in.
-fn whole(open: &str, args: &str) -> String {
-    let closed = format!("{open}}}");
-    if is_json(&closed) && !is_json(args) { open.to_owned() } else { closed }
+    // The arguments' own closing bracket closes an intent that has the same fields.
+    let (open, close) = match args.strip_prefix('{') {
+        Some(rest) if is_intent && rest.trim_start() == "}" => (format!("{{\"intent\":{name}}}"), ""),
+        Some(rest) if is_intent => (format!("{{\"intent\":{name},{rest}"), ""),
+        None if is_intent => (format!("{{\"intent\":{name},\"args\":{args}"), "}"),
+        _ => (format!("{{\"intent\":\"act\",\"tool\":{name},\"args\":{args}"), "}"),
+    };
+    // Arguments that are cut off stay cut off: a bracket of ours would make them look finished. Those that close more than
+    // they open must not close the intent.
+    if is_json(args) || is_json(&open) { open + close } else { open }
 }
 
 fn is_json(text: &str) -> bool {
@@ -141,6 +130,7 @@ mod tests {
             for name in ["deploy", "finish"] {
                 let output = output(&[(name, args)]);
                 assert!(!is_json(&output), "{args} became {output}");
+                assert!(output.contains(args.trim_start_matches('{')), "{args} became {output}");
             }
         }
     }

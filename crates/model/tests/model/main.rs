@@ -9,6 +9,7 @@
 
 mod chain;
 mod encode;
+mod extract;
 mod faults;
 mod good;
 mod scripted;
