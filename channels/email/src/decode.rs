@@ -16,7 +16,7 @@ use crate::{
     config::Checked,
     dsn, from,
     headers::Headers,
-    mime,
+    inert, mime,
     reply::Stance,
     threading::{self, Detail, OurId, Ref, Root, Spot, Standing},
     verdict::{self, Evidence},
@@ -170,7 +170,7 @@ struct WrittenTo {
     /// One of its recipients is our address.
     ours: bool,
     addressed: Addressed,
-    /// The address of ours that was written to, without our own plus-parts; else the first recipient.
+    /// The address of ours that was written to, without a plus-part; else the first recipient.
     address: Option<String>,
     plus: Option<String>,
     root: Option<Root>,
@@ -207,7 +207,7 @@ impl WrittenTo {
                     Claim::Other => {}
                     Claim::Ours => {
                         found.ours = true;
-                        found.address.get_or_insert_with(|| recipient.id());
+                        found.address.get_or_insert_with(|| ours.id());
                     }
                     Claim::OursWith(detail) => {
                         found.ours = true;
@@ -216,7 +216,7 @@ impl WrittenTo {
                             Detail::Question(ticket) if !is_written || tickets.contains(&ticket) => {}
                             Detail::Question(ticket) => tickets.push(ticket),
                             Detail::Plus(plus) => {
-                                found.address.get_or_insert_with(|| recipient.id());
+                                found.address.get_or_insert_with(|| ours.id());
                                 found.plus.get_or_insert(plus);
                             }
                         }
@@ -311,7 +311,8 @@ fn keys(
 fn person(channel: &ChannelName, sender: &from::From, message: &Message<'_>, verified: Verified) -> Person {
     // The parser undoes the codings of a display name; the address is ours to read.
     let parsed = message.from().and_then(|from| from.first()).and_then(|from| from.name());
-    let name = threading::one_line(parsed.unwrap_or(&sender.phrase));
+    let name: String = parsed.unwrap_or(&sender.phrase).chars().filter(|c| !inert::is_hidden(*c)).collect();
+    let name = threading::one_line(&name);
     let name = threading::cut(&name, 200).to_owned();
     Person { channel: channel.clone(), id: sender.address.id(), name, verified }
 }
@@ -374,4 +375,244 @@ fn report(
         facts: vec![("address".into(), config.address.id()), ("our_message".into(), report.id)],
         body: Body::Undelivered { why: report.why },
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fmt::Write, fs, path::Path};
+
+    use super::*;
+    use crate::config::{Limits, Settings};
+
+    fn config() -> Checked {
+        let settings = serde_json::json!({
+            "address": "bot@mail.test",
+            "imap": { "host": "imap.test", "password_env": "PW" },
+            "smtp": { "host": "smtp.test", "password_env": "PW" },
+            "verify": { "by": "results", "authserv": "mail.test" },
+        });
+        let settings: Settings = serde_json::from_value(settings).unwrap();
+        settings.check(&|_| Some("pw".into())).unwrap()
+    }
+
+    fn decoded(raw: &[u8], config: &Checked) -> Decoded {
+        let received = "2026-11-23T10:00:02Z".parse().unwrap();
+        let found = Found { mailbox: "INBOX", uid_validity: 7, uid: 42, received, size: raw.len() };
+        let evidence = Evidence::Results { authserv: "mail.test", received_above: 0 };
+        decode(raw, &found, &ChannelName::new("support"), config, evidence)
+    }
+
+    /// What a reader of a snapshot wants to see.
+    fn story(decoded: &Decoded) -> String {
+        let inbound = match decoded {
+            Decoded::Ignored { why } => return format!("ignored: {why}\n"),
+            Decoded::Refused { why } => return format!("refused: {why}\n"),
+            Decoded::Inbound(inbound) => inbound,
+        };
+        let mut out = String::new();
+        let mut line = |name: &str, value: &dyn std::fmt::Debug| writeln!(out, "{name}: {value:?}").unwrap();
+        line("keys", &inbound.keys.iter().map(InboundKey::as_str).collect::<Vec<_>>());
+        line("from", &(&inbound.from.id, &inbound.from.name));
+        line("verified", &inbound.from.verified);
+        line("at", &inbound.at.place.as_str());
+        line("sent", &inbound.sent.to_string());
+        line("message", &inbound.message.as_ref().map(|message| message.as_str()));
+        line("in_reply_to", &inbound.in_reply_to.as_ref().map(|message| message.as_str()));
+        line("ticket", &inbound.ticket.as_ref().map(Ticket::as_str));
+        line("addressed", &inbound.addressed);
+        line("facts", &inbound.facts);
+        match &inbound.body {
+            Body::Text { text, original, files } => {
+                for file in files {
+                    let bytes = file.bytes.as_ref().map(|bytes| String::from_utf8_lossy(bytes));
+                    line("file", &(&file.name, &file.kind, file.size, bytes));
+                }
+                writeln!(out, "--- text\n{text}").unwrap();
+                if let Some(original) = original {
+                    writeln!(out, "--- original\n{original}").unwrap();
+                }
+            }
+            Body::Press { .. } => writeln!(out, "a press").unwrap(),
+            Body::Undelivered { why } => writeln!(out, "--- undelivered\n{why}").unwrap(),
+        }
+        out
+    }
+
+    fn payloads() -> Vec<(String, Vec<u8>)> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/payloads");
+        let mut payloads: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "eml"))
+            .map(|path| {
+                let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+                (name, with_crlf(&fs::read(path).unwrap()))
+            })
+            .collect();
+        payloads.sort();
+        payloads
+    }
+
+    /// Mail ends its lines with CRLF; files in a repository do not.
+    fn with_crlf(raw: &[u8]) -> Vec<u8> {
+        raw.iter().flat_map(|byte| if *byte == b'\n' { vec![b'\r', b'\n'] } else { vec![*byte] }).collect()
+    }
+
+    #[test]
+    fn every_payload_is_read_as_its_snapshot_says() {
+        let config = config();
+        let payloads = payloads();
+        assert!(payloads.len() > 70, "payloads are missing");
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("../tests/payloads");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        for (name, raw) in payloads {
+            settings.bind(|| insta::assert_snapshot!(name, story(&decoded(&raw, &config))));
+        }
+    }
+
+    #[test]
+    fn a_damaged_mail_is_read_or_refused_and_nothing_else() {
+        let config = config();
+        let mut random = Random(1);
+        for (_, raw) in payloads() {
+            for end in (0..raw.len()).step_by(1 + raw.len() / 60) {
+                let _ = decoded(&raw[..end], &config);
+            }
+            for _ in 0..60 {
+                let mut raw = raw.clone();
+                for _ in 0..1 + random.below(8) {
+                    if raw.is_empty() {
+                        break;
+                    }
+                    let at = random.below(raw.len());
+                    match random.below(4) {
+                        0 => raw[at] = random.below(256) as u8,
+                        1 => raw.insert(at, b"\n\r\0\"<>();:=-\xff"[random.below(13)]),
+                        2 => drop(raw.remove(at)),
+                        _ => {
+                            let end = (at + random.below(200)).min(raw.len());
+                            let piece = raw[at..end].to_vec();
+                            let to = random.below(raw.len());
+                            raw.splice(to..to, piece);
+                        }
+                    }
+                }
+                let _ = decoded(&raw, &config);
+            }
+        }
+    }
+
+    /// A forger may write anything below the first line that our own server wrote, and is never proven by it.
+    #[test]
+    fn nothing_a_sender_writes_proves_them() {
+        let config = config();
+        for (name, raw) in payloads() {
+            let mut outside =
+                b"Received: from evil.test by mail.test; Mon, 23 Nov 2026 10:00:01 +0000\r\n".to_vec();
+            outside.extend_from_slice(&raw);
+            if let Decoded::Inbound(inbound) = decoded(&outside, &config) {
+                assert!(!inbound.from.verified.is_proven(), "{name}");
+                assert!(
+                    !inbound.at.place.as_str().starts_with("v:")
+                        || inbound.facts.iter().any(|f| f.0 == "our_message"),
+                    "{name}"
+                );
+            }
+        }
+    }
+
+    /// xorshift; the seed makes a failure come again.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, end: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 % end as u64) as usize
+        }
+    }
+
+    fn nested(depth: usize) -> Vec<u8> {
+        let mut raw = String::from("From: ana@mail.test\r\n");
+        for level in 0..depth {
+            raw.push_str(&format!(
+                "Content-Type: multipart/mixed; boundary=\"b{level}\"\r\n\r\n--b{level}\r\n"
+            ));
+        }
+        raw.push_str("\r\ninside\r\n");
+        raw.into_bytes()
+    }
+
+    fn matryoshka(depth: usize) -> Vec<u8> {
+        let mut raw = String::from("From: ana@mail.test\r\n");
+        raw.push_str(&"Content-Type: message/rfc822\r\n\r\n".repeat(depth));
+        raw.into_bytes()
+    }
+
+    fn wide(parts: usize) -> Vec<u8> {
+        let mut raw =
+            String::from("From: ana@mail.test\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n");
+        raw.push_str(&"--b\r\n\r\nx\r\n".repeat(parts));
+        raw.into_bytes()
+    }
+
+    #[test]
+    fn bombs_cost_a_refusal_and_little_time() {
+        let config = config();
+        let started = std::time::Instant::now();
+        let in_pieces = |part: &str, times: usize| {
+            let head = "From: ana@mail.test\r\nContent-Type: multipart/mixed; boundary*0=b\r\n\r\n";
+            format!("{head}{}", part.repeat(times)).into_bytes()
+        };
+        for (name, raw) in [
+            ("nested", nested(30)),
+            ("nested far", nested(100_000)),
+            ("rfc822 in rfc822", matryoshka(50)),
+            ("rfc822 in rfc822, as far as is parsed", matryoshka(990)),
+            ("rfc822 in rfc822, far", matryoshka(100_000)),
+            ("wide", wide(300)),
+            ("very wide", wide(1_000_000)),
+            (
+                "boundary in pieces",
+                in_pieces("--b\r\nContent-Type: multipart/mixed; boundary*0=b\r\n\r\n", 900),
+            ),
+            ("boundary in pieces, wide", in_pieces("--b\r\n\r\nx\r\n", 99_000)),
+            ("digest", in_pieces("--b\r\n\r\nContent-Type: multipart/digest; boundary*0=b\r\n\r\n", 900)),
+            ("headers", format!("From: ana@mail.test\r\n{}\r\n", "X: y\r\n".repeat(1_000_000)).into_bytes()),
+        ] {
+            let decoded = decoded(&raw, &config);
+            assert!(matches!(decoded, Decoded::Refused { .. }), "{name}: {decoded:?}");
+        }
+        assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn what_is_too_large_is_named_and_not_kept() {
+        let limits = Limits { attachments: 1, attachment_bytes: 5, text_bytes: 4, ..Limits::default() };
+        let config = Checked { limits, ..config() };
+        let (_, raw) = payloads().into_iter().find(|(name, _)| name == "attachments").unwrap();
+        let Decoded::Inbound(inbound) = decoded(&raw, &config) else { panic!() };
+        let Body::Text { text, files, .. } = inbound.body else { panic!() };
+        assert_eq!(text, "see\n[cut off: the mail is longer]");
+        assert_eq!(files[0].bytes, Err("larger than 5 bytes".into()));
+        assert_eq!(files[1].bytes, Err("more than 1 attachments".into()));
+    }
+
+    #[test]
+    fn of_a_mail_above_the_limit_only_its_coming_is_told() {
+        let config = config();
+        let (_, raw) = payloads().into_iter().find(|(name, _)| name == "gmail_reply").unwrap();
+        let received = "2026-11-23T10:00:02Z".parse().unwrap();
+        let found = Found { mailbox: "INBOX", uid_validity: 7, uid: 42, received, size: 99_000_000 };
+        let evidence = Evidence::Results { authserv: "mail.test", received_above: 0 };
+        let decoded = decode(&raw, &found, &ChannelName::new("support"), &config, evidence);
+        let Decoded::Inbound(inbound) = decoded else { panic!("{decoded:?}") };
+        let Body::Text { text, files, .. } = &inbound.body else { panic!() };
+        assert_eq!(text, "");
+        assert_eq!(files[0].size, 99_000_000);
+        assert!(files[0].bytes.as_ref().is_err_and(|why| why.contains("larger than")));
+    }
 }

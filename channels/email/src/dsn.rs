@@ -5,6 +5,7 @@ use mail_parser::{Message, MimeHeaders, PartType};
 use crate::{
     address::Addr,
     headers::Headers,
+    inert,
     threading::{self, Detail, OurId},
 };
 
@@ -72,7 +73,7 @@ pub(crate) fn read(message: &Message<'_>, ours: &Addr, reply: &Addr) -> Result<R
         if said.is_some() { ", " } else { "" },
         said.unwrap_or_default()
     );
-    let why = threading::cut(&threading::one_line(&why), WHY_LEN_MAX).to_owned();
+    let why = threading::cut(&inert::shown(&threading::one_line(&why)), WHY_LEN_MAX).to_owned();
     Ok(Report { id: id.clone(), ours: read, recipient, detail, why })
 }
 

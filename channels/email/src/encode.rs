@@ -224,3 +224,202 @@ fn without_re(subject: &str) -> &str {
     }
     rest
 }
+
+#[cfg(test)]
+mod tests {
+    use channel::{
+        Address, Card, ChannelName, Choice, Comment, DeliveryKey, Field, File, Person, Place, Style, Ticket,
+        Verified,
+    };
+
+    use super::*;
+    use crate::config::Settings;
+
+    fn config() -> Checked {
+        let settings = serde_json::json!({
+            "address": "support@mail.test",
+            "name": "Support, \"the bot\" ✓",
+            "imap": { "host": "imap.test", "password_env": "PW" },
+            "smtp": { "host": "smtp.test", "password_env": "PW" },
+        });
+        let settings: Settings = serde_json::from_value(settings).unwrap();
+        settings.check(&|_| Some("pw".into())).unwrap()
+    }
+
+    fn text(markdown: &str) -> Outgoing {
+        let replied = Ref {
+            id: "m2@ana.test".into(),
+            refs: vec!["m0@ana.test".into(), "m1@ana.test".into()],
+            subject: "AW: Re: Größe ✓ of order 4711".into(),
+        };
+        Outgoing {
+            key: DeliveryKey::new("thread-1/7"),
+            to: Address {
+                channel: ChannelName::new("support"),
+                place: Place::new("v:wqd3rcih5pox3vdb:ana@mail.test"),
+            },
+            at: "2026-11-23T10:00:00.123Z".parse().unwrap(),
+            only: None,
+            in_reply_to: Some(replied.write()),
+            amends: None,
+            content: Content::Text(Text { markdown: markdown.into(), note: None }),
+            files: Vec::new(),
+        }
+    }
+
+    fn card() -> Card {
+        let choice = |id: &str, label: &str, style, comment| Choice {
+            id: id.into(),
+            label: label.into(),
+            style,
+            comment,
+        };
+        Card {
+            ticket: Ticket::new("k3f.abcdefghijklmnopqrstuvwxyz234567-abcdefghijk"),
+            title: "Approve: refund".into(),
+            text: "The customer says:\n<b>approve</b> \u{202e}now".into(),
+            fields: vec![
+                Field { label: "amount".into(), value: "120.00".into() },
+                Field {
+                    label: "note\nlabel".into(),
+                    value: "two\r\nlines\nreject: <script>x</script>\u{200b}".into(),
+                },
+                Field { label: "long".into(), value: "0123456789".repeat(120) },
+            ],
+            choices: vec![
+                choice("approve", "Approve", Style::Primary, Comment::None),
+                choice("reject", "Do not run it", Style::Danger, Comment::Optional),
+            ],
+            free_text: false,
+            state: CardState::Open { deadline: "2026-11-24T18:30:00Z".parse().unwrap() },
+        }
+    }
+
+    fn attempt() -> Attempt {
+        Attempt { number: 1, amends: None, files: Vec::new() }
+    }
+
+    fn mail(outgoing: &Outgoing, attempt: &Attempt) -> Mail {
+        match encode(outgoing, attempt, &config()).unwrap() {
+            Encoded::Mail(mail) => *mail,
+            Encoded::Nothing => panic!("nothing to send"),
+        }
+    }
+
+    fn show(mail: &Mail) -> String {
+        let bytes = String::from_utf8(mail.bytes.clone()).unwrap();
+        assert!(bytes.is_ascii());
+        assert!(!bytes.replace("\r\n", "").contains(['\r', '\n']), "a line ends without CRLF");
+        assert!(bytes.lines().all(|line| line.len() <= 998));
+        format!("{} -> {} as {}\n\n{}", mail.from, mail.to, mail.message, bytes.replace("\r\n", "\n"))
+    }
+
+    macro_rules! snapshot {
+        ($name:literal, $text:expr) => {{
+            let mut settings = insta::Settings::clone_current();
+            settings.set_snapshot_path("../tests/encoded");
+            settings.set_prepend_module_to_snapshot(false);
+            settings.set_omit_expression(true);
+            settings.bind(|| insta::assert_snapshot!($name, $text));
+        }};
+    }
+
+    #[test]
+    fn an_answer() {
+        let mut outgoing = text(
+            "# Found\n\nIt is **here**, see [the page](https://x.test) or <b>ask</b>.\n\n- one\n- zwölf\n",
+        );
+        outgoing.content = match outgoing.content {
+            Content::Text(text) => Content::Text(Text { note: Some("scripted model".into()), ..text }),
+            card @ Content::Card(_) => card,
+        };
+        snapshot!("answer", show(&mail(&outgoing, &attempt())));
+    }
+
+    #[test]
+    fn an_answer_with_files() {
+        let mut outgoing = text("See the files.");
+        let file = |name: &str, kind: &str| File {
+            name: name.into(),
+            kind: kind.into(),
+            size: 0,
+            hash: String::new(),
+        };
+        outgoing.files = vec![file("größe.csv", "text/csv"), file("a\r\nBcc: x.bin", "not a type")];
+        let attempt = Attempt { files: vec![b"x,y\n1,2\n".to_vec(), vec![0, 255, 10]], ..attempt() };
+        snapshot!("answer_with_files", show(&mail(&outgoing, &attempt)));
+        assert!(encode(&outgoing, &self::attempt(), &config()).is_err(), "bytes were missing");
+    }
+
+    #[test]
+    fn a_card_that_starts_a_conversation() {
+        let outgoing = Outgoing { in_reply_to: None, content: Content::Card(card()), ..text("") };
+        snapshot!("card", show(&mail(&outgoing, &attempt())));
+    }
+
+    #[test]
+    fn a_question_for_words() {
+        let card = Card { choices: Vec::new(), free_text: true, fields: Vec::new(), ..card() };
+        let outgoing = Outgoing { content: Content::Card(card), ..text("") };
+        snapshot!("question", show(&mail(&outgoing, &attempt())));
+    }
+
+    #[test]
+    fn a_settled_card_is_told_below_the_first() {
+        let card = Card { state: CardState::Closed { how: "Approved by Ben.".into() }, ..card() };
+        let mut outgoing = Outgoing { in_reply_to: None, content: Content::Card(card), ..text("") };
+        outgoing.key = DeliveryKey::new("thread-1/8");
+        outgoing.amends = Some(DeliveryKey::new("thread-1/7"));
+        let first = Ref::bare("sb.v.wqd3rcih5pox3vdb.abcdefghijklmnopqrstuvwxyz@mail.test").write();
+        let sent = Attempt { amends: Some(first), ..attempt() };
+        snapshot!("card_closed", show(&mail(&outgoing, &sent)));
+        // Where the card never went out, nobody waits to hear how it ended.
+        assert_eq!(encode(&outgoing, &attempt(), &config()).unwrap(), Encoded::Nothing);
+    }
+
+    #[test]
+    fn the_same_bytes_at_every_attempt() {
+        for outgoing in [text("words"), Outgoing { content: Content::Card(card()), ..text("") }] {
+            let later = Attempt { number: 9, ..attempt() };
+            assert_eq!(mail(&outgoing, &attempt()), mail(&outgoing, &later));
+            let other = Outgoing { key: DeliveryKey::new("thread-1/8"), ..outgoing.clone() };
+            assert_ne!(mail(&outgoing, &attempt()).message, mail(&other, &attempt()).message);
+        }
+    }
+
+    #[test]
+    fn a_reply_to_what_was_decoded_names_it() {
+        let mail = mail(&text("x"), &attempt());
+        let bytes = String::from_utf8(mail.bytes).unwrap().replace("\r\n ", " ");
+        assert!(bytes.contains("\r\nIn-Reply-To: <m2@ana.test>\r\n"), "{bytes}");
+        assert!(bytes.contains("\r\nReferences: <m0@ana.test> <m1@ana.test> <m2@ana.test>\r\n"), "{bytes}");
+    }
+
+    #[test]
+    fn what_cannot_be_a_mail_is_refused() {
+        let bad_place = Outgoing {
+            to: Address { channel: ChannelName::new("support"), place: Place::new("#general") },
+            ..text("x")
+        };
+        assert!(encode(&bad_place, &attempt(), &config()).is_err());
+        let bad_ticket = Card { ticket: Ticket::new("no room"), ..card() };
+        let bad_ticket = Outgoing { content: Content::Card(bad_ticket), ..text("") };
+        assert!(encode(&bad_ticket, &attempt(), &config()).is_err());
+        let eve = Person {
+            channel: ChannelName::new("support"),
+            id: "eve@mail.test".into(),
+            name: String::new(),
+            verified: Verified::Proven { by: "test".into() },
+        };
+        assert!(encode(&Outgoing { only: Some(eve), ..text("x") }, &attempt(), &config()).is_err());
+    }
+
+    #[test]
+    fn subjects() {
+        assert_eq!(without_re("Re: AW: RE : x: y"), "x: y");
+        assert_eq!(without_re("Re:"), "Re:");
+        assert_eq!(first_line("\n## **Hello**\nmore"), "Hello");
+        assert_eq!(first_line(&"ä".repeat(60)), format!("{}…", "ä".repeat(40)));
+        assert_eq!(first_line(""), "Message");
+    }
+}

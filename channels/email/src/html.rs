@@ -1,5 +1,7 @@
 //! Text out of HTML mail: quotes cut by the marks that mail programs put there, then plain text.
 
+use html2text::render::TextDecorator;
+
 /// Beyond this many open elements a page is no letter; its tags are dropped without a look at their meaning.
 const DEPTH_MAX: usize = 200;
 /// Text is not wrapped: line ends are the person's.
@@ -24,8 +26,84 @@ fn to_text(html: &str) -> String {
     if depth(html) > DEPTH_MAX {
         return without_tags(html);
     }
-    let config = html2text::config::plain_no_decorate().allow_width_overflow().no_table_borders();
+    let config = html2text::config::with_decorator(Letter).allow_width_overflow().no_table_borders();
     config.string_from_read(html.as_bytes(), WIDTH).unwrap_or_else(|_| without_tags(html))
+}
+
+/// Writes a letter as a person would type it: lists and quotes keep their marks, words lose theirs.
+#[derive(Clone, Copy, Debug)]
+struct Letter;
+
+impl TextDecorator for Letter {
+    type Annotation = ();
+
+    fn decorate_link_start(&mut self, _: &str) -> (String, ()) {
+        Default::default()
+    }
+
+    fn decorate_link_end(&mut self) -> String {
+        String::new()
+    }
+
+    fn decorate_em_start(&self) -> (String, ()) {
+        Default::default()
+    }
+
+    fn decorate_em_end(&self) -> String {
+        String::new()
+    }
+
+    fn decorate_strong_start(&self) -> (String, ()) {
+        Default::default()
+    }
+
+    fn decorate_strong_end(&self) -> String {
+        String::new()
+    }
+
+    fn decorate_strikeout_start(&self) -> (String, ()) {
+        Default::default()
+    }
+
+    fn decorate_strikeout_end(&self) -> String {
+        String::new()
+    }
+
+    fn decorate_code_start(&self) -> (String, ()) {
+        Default::default()
+    }
+
+    fn decorate_code_end(&self) -> String {
+        String::new()
+    }
+
+    fn decorate_preformat_first(&self) {}
+
+    fn decorate_preformat_cont(&self) {}
+
+    fn decorate_image(&mut self, _: &str, title: &str) -> (String, ()) {
+        (if title.is_empty() { String::new() } else { format!("[{title}]") }, ())
+    }
+
+    fn header_prefix(&self, _: usize) -> String {
+        String::new()
+    }
+
+    fn quote_prefix(&self) -> String {
+        "> ".into()
+    }
+
+    fn unordered_item_prefix(&self) -> String {
+        "* ".into()
+    }
+
+    fn ordered_item_prefix(&self, number: i64) -> String {
+        format!("{number}. ")
+    }
+
+    fn make_subblock_decorator(&self) -> Self {
+        *self
+    }
 }
 
 /// Drops the elements in which mail programs put the mail that is answered.
@@ -221,7 +299,7 @@ mod tests {
         assert_eq!(own("<p>a &amp; b</p><p>c<br>d</p><ul><li>e</li></ul>"), "a & b\n\nc\nd\n* e");
         assert_eq!(
             own("<style>p{}</style><script>x</script><!-- <p>no --><b>bold</b> <a href='http://x'>link</a>"),
-            "bold [link]"
+            "bold link"
         );
     }
 

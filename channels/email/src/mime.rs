@@ -4,14 +4,23 @@ use mail_parser::{Message, PartType};
 
 use crate::config::Limits;
 
+/// Each level of parts in parts, and of mails in mails, takes a Content-Type line; the parser's own depth hangs on it.
+const CONTENT_TYPES_MAX: usize = 1_000;
+/// Lines that might part one part from the next, whatever boundaries are declared in a way not understood here.
+const DASHED_LINES_MAX: usize = 100_000;
+
 /// Looks at the raw lines only, in one pass. Counts what a parser would have to follow, a little generously.
 ///
 /// # Errors
 /// A sentence: which limit the mail is above.
 pub(crate) fn survey(raw: &[u8], limits: &Limits) -> Result<(), String> {
     let mut boundaries: Vec<Vec<u8>> = Vec::new();
-    let mut parts = 0;
+    let (mut parts, mut dashed, mut types) = (0, 0, 0);
     for line in raw.split(|byte| *byte == b'\n') {
+        types += occurrences(line, b"content-type");
+        if types > CONTENT_TYPES_MAX {
+            return Err(format!("it declares more than {CONTENT_TYPES_MAX} content types"));
+        }
         if let Some(boundary) = declared_boundary(line)
             && !boundaries.contains(&boundary)
         {
@@ -21,17 +30,25 @@ pub(crate) fn survey(raw: &[u8], limits: &Limits) -> Result<(), String> {
                 return Err(format!("it declares more than {} boundaries", limits.parts));
             }
         }
-        let is_part =
-            line.starts_with(b"--") && boundaries.iter().any(|boundary| line[2..].starts_with(boundary));
-        if is_part {
+        let Some(rest) = line.strip_prefix(b"--") else { continue };
+        dashed += 1;
+        if boundaries.iter().any(|boundary| rest.starts_with(boundary)) {
             parts += 1;
-            // Every group of parts ends with one line more than it has parts.
-            if parts > 2 * limits.parts + 2 {
-                return Err(format!("it has more than {} parts", limits.parts));
-            }
+        }
+        // Every group of parts ends with one line more than it has parts.
+        if parts > 2 * limits.parts + 2 || dashed > DASHED_LINES_MAX {
+            return Err(format!("it has more than {} parts", limits.parts));
         }
     }
     Ok(())
+}
+
+fn occurrences(line: &[u8], word: &[u8]) -> usize {
+    let first = [word[0], word[0].to_ascii_uppercase()];
+    let starts = line.iter().enumerate().filter(|(_, byte)| first.contains(byte)).map(|(at, _)| at);
+    starts
+        .filter(|at| line[*at..].get(..word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word)))
+        .count()
 }
 
 /// The first bytes of a boundary: enough to tell them apart, and no work for long ones.

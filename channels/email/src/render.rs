@@ -28,7 +28,17 @@ pub(crate) fn html(markdown: &str) -> String {
         // A picture from elsewhere tells its owner when the mail is read. Its text is shown.
         Event::Start(Tag::Image { .. }) => Event::Text(CowStr::Borrowed("[")),
         Event::End(TagEnd::Image) => Event::Text(CowStr::Borrowed("]")),
-        event => event,
+        event @ (Event::Start(_)
+        | Event::End(_)
+        | Event::Text(_)
+        | Event::Code(_)
+        | Event::InlineMath(_)
+        | Event::DisplayMath(_)
+        | Event::FootnoteReference(_)
+        | Event::SoftBreak
+        | Event::HardBreak
+        | Event::Rule
+        | Event::TaskListMarker(_)) => event,
     });
     let mut out = String::new();
     pulldown_cmark::html::push_html(&mut out, events);

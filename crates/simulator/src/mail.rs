@@ -147,7 +147,9 @@ impl MailServers {
     ///
     /// # Errors
     /// When the files cannot be changed.
-    pub fn void_uids(&self, user: &str) -> Result<(), Error> {
+    pub async fn void_uids(&self, user: &str) -> Result<(), Error> {
+        // Dovecot takes the second for a new UIDVALIDITY.
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
         let maildir = self.servers.folder().join("mail").join(user);
         for entry in fs::read_dir(&maildir)? {
             let path = entry?.path();

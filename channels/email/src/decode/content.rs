@@ -14,12 +14,20 @@ use crate::{
 pub(super) fn read(message: &Message<'_>, stance: Stance, limits: &Limits) -> Body {
     let plain = joined(message, &message.text_body, limits, |part| match &part.body {
         PartType::Text(text) => Some(text),
-        _ => None,
+        PartType::Html(_)
+        | PartType::Binary(_)
+        | PartType::InlineBinary(_)
+        | PartType::Message(_)
+        | PartType::Multipart(_) => None,
     });
     let (whole, own) = if plain.trim().is_empty() {
         let html = joined(message, &message.html_body, limits, |part| match &part.body {
             PartType::Html(text) => Some(text),
-            _ => None,
+            PartType::Text(_)
+            | PartType::Binary(_)
+            | PartType::InlineBinary(_)
+            | PartType::Message(_)
+            | PartType::Multipart(_) => None,
         });
         let texts = html::texts(&html);
         // In a forwarded mail the marks of a quote stand around what is passed on.
@@ -28,10 +36,24 @@ pub(super) fn read(message: &Message<'_>, stance: Stance, limits: &Limits) -> Bo
     } else {
         (plain.clone(), plain)
     };
+    let (whole, own) = match whole.trim().is_empty().then(|| damaged(message, limits)).flatten() {
+        Some(text) => (text.clone(), text),
+        None => (whole, own),
+    };
     let text = reply::strip(&own, stance);
     let whole = whole.replace("\r\n", "\n");
     let original = (whole.trim() != text).then_some(whole);
     Body::Text { text, original, files: files(message, limits) }
+}
+
+/// The words of a mail that was cut off on its way: the parser takes the first part for an attachment.
+fn damaged(message: &Message<'_>, limits: &Limits) -> Option<String> {
+    let part = message.parts.iter().find(|part| matches!(part.body, PartType::Text(_)))?;
+    let is_file = part.content_disposition().is_some_and(|kind| kind.is_attachment());
+    let is_words =
+        part.content_type().is_none_or(|kind| kind.ctype() == "text" && kind.subtype() == Some("plain"));
+    let text = part.text_contents().filter(|_| !is_file && is_words)?;
+    Some(threading::cut(text, limits.text_bytes).to_owned())
 }
 
 fn joined<'m>(

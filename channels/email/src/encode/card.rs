@@ -36,17 +36,15 @@ fn open(card: &Card, deadline: Timestamp) -> Parts {
         }
         html.push_str("</table>\n");
     }
-    let mut ways: Vec<(String, String)> = card.choices.iter().map(way).collect();
-    if card.free_text {
-        ways.push((String::new(), "your answer, in your own words".into()));
+    let ways: Vec<(String, String)> = card.choices.iter().map(way).collect();
+    let how = how_to_answer(ways.len(), card.free_text);
+    if !how.is_empty() {
+        plain.push_str(&format!("\n{how}\n"));
+        html.push_str(&format!("<p>{how}</p>\n"));
     }
     if !ways.is_empty() {
-        let how = match ways.len() {
-            1 => "To answer, reply to this mail and put this on the first line:",
-            _ => "To answer, reply to this mail and put one of these on the first line:",
-        };
-        plain.push_str(&format!("\n{how}\n\n"));
-        html.push_str(&format!("<p>{how}</p>\n<ul>\n"));
+        plain.push('\n');
+        html.push_str("<ul>\n");
         for (word, meaning) in &ways {
             plain.push_str(&format!("    {word}{meaning}\n"));
             html.push_str(&format!("<li><b>{}</b>{}</li>\n", inert::html(word), inert::html(meaning)));
@@ -79,6 +77,18 @@ fn plain_field(label: &str, value: &str) -> String {
         out.push_str(&format!("    | {line}\n"));
     }
     out
+}
+
+fn how_to_answer(ways: usize, free_text: bool) -> &'static str {
+    match (ways, free_text) {
+        (0, false) => "",
+        (0, true) => "To answer, reply to this mail in your own words.",
+        (1, false) => "To answer, reply to this mail and put this on the first line:",
+        (_, false) => "To answer, reply to this mail and put one of these on the first line:",
+        (_, true) => {
+            "To answer, reply to this mail in your own words, or with one of these on the first line:"
+        }
+    }
 }
 
 /// The words that choose, and what they mean where the label says more than the word.

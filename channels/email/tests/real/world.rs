@@ -93,7 +93,7 @@ impl World {
     pub(crate) fn text(&self, inbound: &Inbound) -> String {
         match &inbound.body {
             Body::Text { text, .. } => text.clone(),
-            other => panic!("no text: {other:?}"),
+            other @ (Body::Press { .. } | Body::Undelivered { .. }) => panic!("no text: {other:?}"),
         }
     }
 
