@@ -153,6 +153,9 @@ impl Desk<'_> {
         match intent {
             Intent::Act { tool, args } => self.act(CallId(seq), tool, args),
             Intent::Ask { text, to, options } => self.ask(text, to.as_deref(), options),
+            Intent::Say { .. } if self.thread.home().is_none() => {
+                Step::Record(self.hand_over("nobody can be told anything: no address is known"))
+            }
             Intent::Say { text, files } => Step::Record(self.say(seq, text, files)),
             Intent::Finish { text, files } => {
                 let mut events = self.say(seq, text, files);
@@ -187,8 +190,7 @@ impl Desk<'_> {
         let times = calls.iter().filter(|call| same(call)).count();
         if times >= self.agent.spec().limits.same_call as usize {
             return Some(format!(
-                "it wanted to run {tool} with the same arguments for the {}th time",
-                times + 1
+                "it wanted to run {tool} once more with the same arguments, after {times} times"
             ));
         }
         match calls.as_slice() {
@@ -207,7 +209,7 @@ impl Desk<'_> {
         hash: String,
         judgement: &Judgement,
     ) -> Step {
-        if let Some(at) = self.thread.denied_at(&hash)
+        if let Some(at) = self.thread.denied_at(name, &hash)
             && self.now.duration_since(at).unsigned_abs() < DENIAL_HOLDS
         {
             return self.fail(FaultKind::Denied, format!("a human denied this very {name} a moment ago"));
@@ -451,7 +453,10 @@ impl Desk<'_> {
     fn hand_over(&self, why: &str) -> Vec<Event> {
         let mut events = vec![Event::HandedOver { why: why.to_owned() }];
         let (asked, audience) = self.desk(&self.agent.spec().desk);
-        let Some(home) = self.thread.home() else { return events };
+        let Some(home) = self.thread.home() else {
+            events.push(Event::Finished);
+            return events;
+        };
         if asked.is_empty() || self.thread.run().handed_over {
             let text = "I could not finish this, and nobody is there to take over. Please write again later.";
             events.push(said(self.thread, home, text.to_owned(), Author::Gateway));

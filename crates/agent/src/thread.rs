@@ -12,6 +12,7 @@ use crate::{
     canonical::args_hash,
     event::{
         AgentRef, Author, Decision, Event, Fault, Heard, Outcome, Question, QuestionKind, Record, Thought,
+        Usage,
     },
     id::{CallId, QuestionId, Seq, ThreadId, Version},
     intent::Intent,
@@ -253,12 +254,14 @@ impl Thread {
         self.last_heard().and_then(|heard| heard.message.clone())
     }
 
-    /// When the same call was last denied by a human.
-    pub fn denied_at(&self, hash: &str) -> Option<Timestamp> {
+    /// When the same call, this tool with arguments of this hash, was last denied by a human.
+    pub fn denied_at(&self, tool: &str, hash: &str) -> Option<Timestamp> {
         self.records.iter().rev().find_map(|record| match &record.event {
             Event::Answered(answer) if matches!(answer.decision, Decision::Reject { .. }) => {
                 match &self.question(answer.question)?.kind {
-                    QuestionKind::Approval { hash: denied, .. } if denied == hash => Some(record.at),
+                    QuestionKind::Approval { tool: of, hash: denied, .. } if of == tool && denied == hash => {
+                        Some(record.at)
+                    }
                     _ => None,
                 }
             }
@@ -290,14 +293,15 @@ impl Thread {
             Event::Heard(_) => self.hear(seq, at),
             Event::Thought(thought) => self.think(seq, &thought),
             Event::Started(started) => {
-                *self.starts.entry(started.call).or_default() += 1;
-                if self.starts(started.call) == 1 {
+                let starts = self.starts.entry(started.call).or_default();
+                *starts = starts.saturating_add(1);
+                if *starts == 1 {
                     self.run.calls.push((started.tool, started.hash));
                 }
-                self.state = Phase::Running(started.call);
+                self.go_on(Phase::Running(started.call));
             }
             Event::Acted(acted) => self.act(acted.call, &acted.outcome),
-            Event::Asked(question) => {
+            Event::Asked(question) if !self.is_idle() => {
                 self.open.push(QuestionId(seq));
                 self.run.waiting_since = self.run.waiting_since.or(Some(at));
                 self.run.handed_over |= matches!(question.kind, QuestionKind::HandOver);
@@ -306,11 +310,11 @@ impl Thread {
             Event::Answered(answer) => self.settle(answer.question, seq, at, Some(&answer.decision)),
             Event::Lapsed { question } => self.settle(question, seq, at, None),
             Event::Failed(failure) => {
-                self.run.model_calls += failure.usage.calls;
-                self.run.tokens += failure.usage.input + failure.usage.output;
+                self.cost(failure.usage, 0);
                 self.fail(failure.fault);
-                if !self.is_idle() {
-                    self.state = Phase::Thinking;
+                // Who waits for people, or has their word to pass on, does so whatever failed beside it.
+                if !matches!(self.state, Phase::Waiting | Phase::Relaying(_)) {
+                    self.go_on(Phase::Thinking);
                 }
             }
             Event::Said(reply) => {
@@ -320,16 +324,19 @@ impl Thread {
                 }
             }
             Event::Undelivered { key, .. } => self.undelivered.extend(key),
-            Event::Refused(_) | Event::Delivered { .. } | Event::HandedOver { .. } => {}
+            // Whoever takes over sees all that was heard so far; only what comes later begins a request of its own.
+            Event::HandedOver { .. } => self.seen = Version(seq.0),
+            Event::Asked(_) | Event::Refused(_) | Event::Delivered { .. } => {}
             Event::Paused { .. } => self.paused = true,
             Event::Resumed { .. } => self.paused = false,
             Event::Cancelled { .. } => {
                 for question in std::mem::take(&mut self.open) {
                     self.settled.insert(question, seq);
                 }
-                self.finish(Phase::Cancelled);
+                self.paused = false;
+                self.finish(Phase::Cancelled, at);
             }
-            Event::Finished => self.finish(Phase::Finished),
+            Event::Finished => self.finish(Phase::Finished, at),
         }
     }
 
@@ -347,11 +354,22 @@ impl Thread {
 
     fn think(&mut self, seq: Seq, thought: &Thought) {
         self.seen = Version(thought.seen.0.min(seq.0));
-        self.run.steps += 1;
-        self.run.model_calls += thought.usage.calls.max(1);
-        self.run.tokens += thought.usage.input + thought.usage.output;
+        self.run.steps = self.run.steps.saturating_add(1);
+        self.cost(thought.usage, 1);
+        self.go_on(Phase::Deciding(seq));
+    }
+
+    /// Counts what model calls cost; a provider's numbers are not to be trusted, and there were at least so many calls.
+    fn cost(&mut self, usage: Usage, calls_min: u32) {
+        let run = &mut self.run;
+        run.model_calls = run.model_calls.saturating_add(usage.calls.max(calls_min));
+        run.tokens = run.tokens.saturating_add(usage.input).saturating_add(usage.output);
+    }
+
+    /// The next phase of a request that is being worked on; what is over stays over.
+    fn go_on(&mut self, phase: Phase) {
         if !self.is_idle() {
-            self.state = Phase::Deciding(seq);
+            self.state = phase;
         }
     }
 
@@ -359,18 +377,18 @@ impl Thread {
         match outcome {
             Outcome::Done(_) => {
                 self.run.failures = 0;
-                self.state = Phase::Thinking;
+                self.go_on(Phase::Thinking);
             }
             Outcome::Failed(fault) => {
                 self.fail(fault.clone());
-                self.state = Phase::Thinking;
+                self.go_on(Phase::Thinking);
             }
-            Outcome::Unknown { .. } => self.state = Phase::Uncertain(call),
+            Outcome::Unknown { .. } => self.go_on(Phase::Uncertain(call)),
         }
     }
 
     fn fail(&mut self, fault: Fault) {
-        self.run.failures += 1;
+        self.run.failures = self.run.failures.saturating_add(1);
         self.run.faults.push(fault);
     }
 
@@ -400,16 +418,16 @@ impl Thread {
         };
     }
 
-    /// Ends the request; a message that nobody has thought about yet begins the next one.
-    fn finish(&mut self, end: Phase) {
+    /// Ends the request; a message that nobody has thought about yet begins the next one, now.
+    fn finish(&mut self, end: Phase, at: Timestamp) {
         self.state = end;
         self.open.clear();
         let unseen = self.records.iter().enumerate().skip(usize::try_from(self.seen.0).unwrap_or(usize::MAX));
         let first = unseen
             .into_iter()
             .find(|(_, record)| matches!(record.event, Event::Heard(_)))
-            .map(|(place, record)| (Seq(place as u64), record.at));
-        if let Some((place, at)) = first.filter(|_| end == Phase::Finished && self.agent.is_some()) {
+            .map(|(place, _)| Seq(place as u64));
+        if let Some(place) = first.filter(|_| end == Phase::Finished && self.agent.is_some()) {
             self.begin(place, at);
         }
     }
