@@ -30,7 +30,7 @@ pub(crate) struct Found<'a> {
     pub(crate) uid: u32,
     /// When the server took it.
     pub(crate) received: Timestamp,
-    /// Its whole size. If `raw` is shorter, the rest was left on the server because it is too large.
+    /// Its whole size. Above the limit, `raw` need only hold the head.
     pub(crate) size: usize,
 }
 
@@ -79,7 +79,7 @@ fn try_decode(
     if own_id.as_deref().is_some_and(|id| OurId::read(id, config.address.domain()).is_some()) {
         return Err(ignored("it is a message of our own"));
     }
-    let complete = found.size <= raw.len();
+    let complete = found.size.max(raw.len()) <= config.limits.message_bytes as usize;
     // Of a mail that is too large only the head is here; its parts end nowhere.
     let readable = if complete { raw } else { &raw[..raw.len() - headers.body.len()] };
     mime::survey(readable, &config.limits).map_err(refused)?;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::{
-    io,
+    io::{self, AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::{AbortHandle, JoinSet},
 };
@@ -29,6 +29,15 @@ impl Wire {
     /// # Errors
     /// When no port on loopback is free.
     pub async fn to(target: u16) -> io::Result<Self> {
+        Self::hiding(target, "").await
+    }
+
+    /// A wire on which a word never arrives from the server: a row of `X` comes in its place. It makes a server look as if
+    /// it could do less.
+    ///
+    /// # Errors
+    /// When no port on loopback is free.
+    pub async fn hiding(target: u16, word: &'static str) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let port = listener.local_addr()?.port();
         let state = Arc::new(Mutex::new(State::default()));
@@ -38,7 +47,7 @@ impl Wire {
                 let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 state.made += 1;
                 if !state.down {
-                    state.live.spawn(forward(near, target));
+                    state.live.spawn(forward(near, target, word.as_bytes()));
                 }
             }
         });
@@ -81,9 +90,44 @@ impl Drop for Wire {
     }
 }
 
-async fn forward(mut near: TcpStream, target: u16) {
-    if let Ok(mut far) = TcpStream::connect(("127.0.0.1", target)).await {
-        // Either end may vanish at any moment; that is what the wire is for.
-        let _ = io::copy_bidirectional(&mut near, &mut far).await;
+async fn forward(near: TcpStream, target: u16, hidden: &'static [u8]) {
+    let Ok(far) = TcpStream::connect(("127.0.0.1", target)).await else { return };
+    let (mut near_in, mut near_out) = near.into_split();
+    let (mut far_in, mut far_out) = far.into_split();
+    let there = async {
+        let copied = io::copy(&mut near_in, &mut far_out).await;
+        let _ = far_out.shutdown().await;
+        copied.map(drop)
+    };
+    let back = async {
+        let copied = copy_hiding(&mut far_in, &mut near_out, hidden).await;
+        let _ = near_out.shutdown().await;
+        copied
+    };
+    // Either end may vanish at any moment; that is what the wire is for.
+    let _ = tokio::join!(there, back);
+}
+
+/// A word cut in two by the network slips through; servers write their abilities in one piece.
+async fn copy_hiding(
+    from: &mut (impl AsyncReadExt + Unpin),
+    to: &mut (impl AsyncWriteExt + Unpin),
+    hidden: &[u8],
+) -> io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let len = from.read(&mut buffer).await?;
+        if len == 0 {
+            return Ok(());
+        }
+        let read = &mut buffer[..len];
+        if !hidden.is_empty() {
+            let mut at = 0;
+            while let Some(found) = read[at..].windows(hidden.len()).position(|window| window == hidden) {
+                at += found;
+                read[at..at + hidden.len()].fill(b'X');
+            }
+        }
+        to.write_all(read).await?;
     }
 }

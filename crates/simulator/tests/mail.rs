@@ -17,7 +17,9 @@ fn about<'a>(subject: &'a str) -> impl Fn(&[u8]) -> bool + 'a {
 /// The lines above the first `Received`, joined: the part that only our own server wrote.
 fn top(raw: &[u8]) -> String {
     let text = String::from_utf8_lossy(raw).into_owned();
-    let Some((top, _)) = text.split_once("\nReceived:") else { panic!("there is no Received line in {text}") };
+    let Some((top, _)) = text.split_once("\nReceived:") else {
+        panic!("there is no Received line in {text}")
+    };
     top.to_owned()
 }
 

@@ -208,8 +208,6 @@ impl Reader {
             received: part.received.unwrap_or_else(Timestamp::now),
             size: (part.size as usize).max(raw.len()),
         };
-        let cut = raw.len() < found.size && part.size > limit;
-        let found = if cut { found } else { Found { size: raw.len(), ..found } };
         match self.decode(raw, &found, dkim).await {
             Decoded::Inbound(inbound) => {
                 if !self.accept(ingress, *inbound, part.uid).await? {
@@ -232,7 +230,9 @@ impl Reader {
         let verify = &self.config.verify;
         let signers = match dkim {
             // Whoever signed, the body of a mail that was not read whole does not match.
-            Some(dkim) if found.size <= raw.len() => dkim.signers(raw.clone()).await,
+            Some(dkim) if found.size <= self.config.limits.message_bytes as usize => {
+                dkim.signers(raw.clone()).await
+            }
             Some(_) => Err("the mail is too large to be checked".into()),
             None => Ok(Vec::new()),
         };

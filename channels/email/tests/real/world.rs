@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use channel::{
     Accepted, Address, Attempt, Body, Card, CardState, Channel, ChannelName, Choice, Comment, Content,
-    DeliveryKey, Entry, Error, Field, Health, Inbound, Inbox, Ingress, Kind, Outgoing, Place, Setup, Style,
-    Text, Ticket,
+    DeliveryKey, Entry, Error, Field, Health, HealthState, Inbound, Inbox, Ingress, Kind, Outgoing, Person,
+    Place, Setup, Style, Text, Ticket, Verified,
 };
 use channel_email::Email;
 use simulator::{mail::MailServers, wire::Wire};
@@ -18,9 +18,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) struct World {
-    pub(crate) servers: MailServers,
-    pub(crate) imap: Wire,
-    pub(crate) smtp: Wire,
+    pub(crate) servers: Arc<MailServers>,
+    pub(crate) imap: Arc<Wire>,
+    pub(crate) smtp: Arc<Wire>,
+    settings: serde_json::Value,
     pub(crate) email: Arc<Email>,
     pub(crate) inbox: Arc<Memory>,
     pub(crate) health: Health,
@@ -49,7 +50,7 @@ impl World {
         let servers = servers.unwrap_or_else(|error| panic!("{error}"));
         let imap = Wire::to(servers.ports().imap).await.unwrap();
         let smtp = Wire::to(servers.ports().smtp).await.unwrap();
-        let mut settings = serde_json::json!({
+        let settings = serde_json::json!({
             "address": "bot@mail.test",
             "name": "The Bot",
             "imap": { "host": "127.0.0.1", "port": imap.port(), "tls": "plain", "user": "bot", "password_env": "PW" },
@@ -59,10 +60,74 @@ impl World {
             },
             "verify": { "by": "results", "authserv": "mail.test" },
         });
+        let mut changed = settings.clone();
+        change(&mut changed);
+        let email = open(changed).unwrap_or_else(|errors| panic!("{errors:?}"));
+        Self {
+            servers: Arc::new(servers),
+            imap: Arc::new(imap),
+            smtp: Arc::new(smtp),
+            settings,
+            email: Arc::new(email),
+            inbox: Arc::default(),
+            health: Health::default(),
+        }
+    }
+
+    pub(crate) fn settings(&self, change: impl FnOnce(&mut serde_json::Value)) -> serde_json::Value {
+        let mut settings = self.settings.clone();
         change(&mut settings);
-        let email = open(settings).unwrap_or_else(|errors| panic!("{errors:?}"));
-        let inbox = Arc::new(Memory::default());
-        Self { servers, imap, smtp, email: Arc::new(email), inbox, health: Health::default() }
+        settings
+    }
+
+    /// The same servers, read by another channel that has seen nothing yet.
+    pub(crate) fn with(&self, settings: serde_json::Value) -> Self {
+        let email = open(settings.clone()).unwrap_or_else(|errors| panic!("{errors:?}"));
+        Self {
+            servers: Arc::clone(&self.servers),
+            imap: Arc::clone(&self.imap),
+            smtp: Arc::clone(&self.smtp),
+            settings,
+            email: Arc::new(email),
+            inbox: Arc::default(),
+            health: Health::default(),
+        }
+    }
+
+    /// Waits until the channel says that it receives.
+    pub(crate) async fn up(&self) {
+        self.wait_for_health(|state| (*state == HealthState::Up).then(String::new)).await;
+    }
+
+    /// Waits until the channel says that it does not, and why.
+    pub(crate) async fn down(&self) -> String {
+        self.wait_for_health(|state| match state {
+            HealthState::Down { why } => Some(why.clone()),
+            HealthState::Starting | HealthState::Up => None,
+        })
+        .await
+    }
+
+    async fn wait_for_health(&self, wanted: impl Fn(&HealthState) -> Option<String>) -> String {
+        let started = Instant::now();
+        loop {
+            let state = self.health.state();
+            if let Some(found) = wanted(&state) {
+                return found;
+            }
+            assert!(started.elapsed() < Duration::from_secs(20), "the channel stays {state:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub(crate) fn person(&self, name: &str) -> Person {
+        let verified = Verified::Proven { by: "the test".into() };
+        Person {
+            channel: ChannelName::new("support"),
+            id: format!("{name}@mail.test"),
+            name: name.into(),
+            verified,
+        }
     }
 
     pub(crate) fn listen(&self) -> Listening {
@@ -115,29 +180,33 @@ impl World {
     }
 
     pub(crate) fn card(&self, key: &str, contact: &str, ticket: &str) -> Outgoing {
-        let place: Place = self.email.place(contact).unwrap();
-        let choice = |id: &str, style, comment| Choice { id: id.into(), label: id.into(), style, comment };
-        Outgoing {
-            key: DeliveryKey::new(key),
-            to: Address { channel: ChannelName::new("support"), place },
-            at: "2026-11-23T10:00:00Z".parse().unwrap(),
-            only: None,
-            in_reply_to: None,
-            amends: None,
-            content: Content::Card(Card {
-                ticket: Ticket::new(ticket),
-                title: "Approve: refund".into(),
-                text: "The customer asked.".into(),
-                fields: vec![Field { label: "amount".into(), value: "120.00".into() }],
-                choices: vec![
-                    choice("approve", Style::Primary, Comment::None),
-                    choice("reject", Style::Danger, Comment::Optional),
-                ],
-                free_text: false,
-                state: CardState::Open { deadline: "2026-11-24T10:00:00Z".parse().unwrap() },
-            }),
-            files: Vec::new(),
-        }
+        card(&self.email, key, contact, ticket)
+    }
+}
+
+pub(crate) fn card(email: &Email, key: &str, contact: &str, ticket: &str) -> Outgoing {
+    let place: Place = email.place(contact).unwrap();
+    let choice = |id: &str, style, comment| Choice { id: id.into(), label: id.into(), style, comment };
+    Outgoing {
+        key: DeliveryKey::new(key),
+        to: Address { channel: ChannelName::new("support"), place },
+        at: "2026-11-23T10:00:00Z".parse().unwrap(),
+        only: None,
+        in_reply_to: None,
+        amends: None,
+        content: Content::Card(Card {
+            ticket: Ticket::new(ticket),
+            title: "Approve: refund".into(),
+            text: "The customer asked.".into(),
+            fields: vec![Field { label: "amount".into(), value: "120.00".into() }],
+            choices: vec![
+                choice("approve", Style::Primary, Comment::None),
+                choice("reject", Style::Danger, Comment::Optional),
+            ],
+            free_text: false,
+            state: CardState::Open { deadline: "2026-11-24T10:00:00Z".parse().unwrap() },
+        }),
+        files: Vec::new(),
     }
 }
 
@@ -145,7 +214,11 @@ pub(crate) fn open(settings: serde_json::Value) -> Result<Email, Vec<Error>> {
     let setup = Setup {
         name: ChannelName::new("support"),
         folder: std::path::Path::new("unused"),
-        secret: &|name| (name == "PW").then(|| "botpw".into()),
+        secret: &|name| match name {
+            "PW" => Some("botpw".into()),
+            "WRONG" => Some("wrong-password".into()),
+            _ => None,
+        },
     };
     Email::open(serde_json::from_value(settings).unwrap(), &setup)
 }
@@ -211,10 +284,6 @@ impl Memory {
 
     pub(crate) fn tries(&self) -> usize {
         self.0.lock().unwrap().tries
-    }
-
-    pub(crate) fn cursor_now(&self) -> Option<String> {
-        self.0.lock().unwrap().cursors.get("INBOX").cloned()
     }
 }
 

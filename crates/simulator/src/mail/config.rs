@@ -188,14 +188,14 @@ plain:
   driver = plaintext
   public_name = PLAIN
   server_prompts = :
-  server_condition = ${{if and{{{{!eq{{$auth3}}{{}}}}{{eq{{$auth3}}{{${{lookup{{$auth2}}lsearch{{{folder}/logins}}}}}}}}}}}}
-  server_set_id = $auth2
+  server_condition = ${{if and{{{{!eq{{$auth3}}{{}}}}{{eq{{$auth3}}{{${{lookup{{${{sg{{$auth2}}{{@.*}}{{}}}}}}lsearch{{{folder}/logins}}}}}}}}}}}}
+  server_set_id = ${{sg{{$auth2}}{{@.*}}{{}}}}
 login:
   driver = plaintext
   public_name = LOGIN
   server_prompts = Username:: : Password::
-  server_condition = ${{if and{{{{!eq{{$auth2}}{{}}}}{{eq{{$auth2}}{{${{lookup{{$auth1}}lsearch{{{folder}/logins}}}}}}}}}}}}
-  server_set_id = $auth1
+  server_condition = ${{if and{{{{!eq{{$auth2}}{{}}}}{{eq{{$auth2}}{{${{lookup{{${{sg{{$auth1}}{{@.*}}{{}}}}}}lsearch{{{folder}/logins}}}}}}}}}}}}
+  server_set_id = ${{sg{{$auth1}}{{@.*}}{{}}}}
 "
     )
 }
