@@ -1,1 +1,53 @@
-fn main() {}
+//! Development commands: `cargo xtask test`, `cargo xtask setup`, `cargo xtask measure`.
+//!
+//! Invariant: nothing is skipped silently; what cannot be done is said, with what to do about it, and fails.
+//! Invariant: nothing is installed over something else; a package that would remove another one is refused.
+
+mod machine;
+mod measure;
+mod page;
+mod shell;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Development commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Install what the tests need, then run everything: format, lints, tests, documentation.
+    Test,
+    /// Only install what the tests need.
+    Setup,
+    /// Print the size, start-up time, idle memory and speed of the release binary. Not a test.
+    Measure {
+        /// Measure this binary instead of building one.
+        #[arg(long)]
+        binary: Option<std::path::PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Test => test::run(),
+        Command::Setup => machine::set_up(),
+        Command::Measure { binary } => measure::run(binary),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            shell::say(&format!("\nxtask: {why}"));
+            ExitCode::FAILURE
+        }
+    }
+}
