@@ -11,6 +11,7 @@ use crate::{
     grammar,
     id::QuestionId,
     thread::Thread,
+    ticket::Tickets,
 };
 
 /// An inbound, and what the shell found out about it.
@@ -20,7 +21,8 @@ pub struct Arrival<'a> {
     pub inbound: &'a Inbound,
     /// Its files, kept or dropped.
     pub files: Vec<HeardFile>,
-    /// The question of this thread that it names, by a ticket that was checked or as a reply to a card.
+    /// The question of this thread that it names, by a ticket that was checked or as a reply to a card. An inbound whose
+    /// ticket is not genuine names none.
     pub about: Option<QuestionId>,
     /// How the channel matches replies.
     pub correlation: Correlation,
@@ -47,7 +49,7 @@ pub fn admit(directory: &Directory, thread: &Thread, arrival: Arrival<'_>, now: 
             };
             let read = grammar::press(&question.kind, &question.options, choice, comment.as_deref());
             let given = Given { read, words: choice.clone(), how: How::Pressed };
-            vec![answer(directory, thread, arrival.inbound, (id, question), given, now)]
+            vec![answer(directory, thread, &arrival, (id, question), given, now)]
         }
         Body::Text { text, original, .. } => {
             if let Some(event) = reply(directory, thread, &arrival, text, now) {
@@ -76,15 +78,14 @@ fn reply(
         }
         let read = grammar::read(&question.kind, &question.options, text);
         let given = Given { read, words: text.to_owned(), how: How::Wrote };
-        return Some(answer(directory, thread, inbound, (id, question), given, now));
+        return Some(answer(directory, thread, arrival, (id, question), given, now));
     }
     let mut here = thread
         .open_questions()
         .filter(|(_, question)| question.asked.iter().any(|asked| asked.at == inbound.at));
     let (id, question) = here.next()?;
     let guarded = matches!(question.kind, QuestionKind::Approval { .. } | QuestionKind::Unknown { .. });
-    let imitable = arrival.correlation == Correlation::Ticket && guarded;
-    if here.next().is_some() || imitable {
+    if here.next().is_some() {
         return None;
     }
     let read = grammar::read(&question.kind, &question.options, text)?;
@@ -92,7 +93,7 @@ fn reply(
         return None;
     }
     let given = Given { read: Some(read), words: text.to_owned(), how: How::Wrote };
-    Some(answer(directory, thread, inbound, (id, question), given, now))
+    Some(answer(directory, thread, arrival, (id, question), given, now))
 }
 
 /// What somebody gave as an answer, and what the grammar read in it.
@@ -106,16 +107,19 @@ struct Given {
 fn answer(
     directory: &Directory,
     thread: &Thread,
-    inbound: &Inbound,
+    arrival: &Arrival<'_>,
     (id, question): (QuestionId, &Question),
     given: Given,
     now: Timestamp,
 ) -> Event {
+    let inbound = arrival.inbound;
     let guarded = matches!(question.kind, QuestionKind::Approval { .. } | QuestionKind::Unknown { .. });
     let why = if guarded && !inbound.from.verified.is_proven() {
         Why::Unverified
     } else if !directory.may_answer(question, &inbound.from) {
         if inbound.from.verified.is_proven() { Why::NotPermitted } else { Why::Unverified }
+    } else if guarded && arrival.correlation == Correlation::Ticket && !carries_ticket(thread, inbound, id) {
+        Why::NoTicket
     } else if thread.settled_by(id).is_some() {
         match thread.settled_by(id).and_then(|seq| thread.event(seq)) {
             Some(Event::Lapsed { .. }) => Why::Expired,
@@ -148,6 +152,12 @@ fn answer(
         how: given.how,
         why,
     })
+}
+
+/// Whether the inbound came with a ticket of this question; that the ticket is genuine was checked before.
+fn carries_ticket(thread: &Thread, inbound: &Inbound, id: QuestionId) -> bool {
+    let named = inbound.ticket.as_ref().and_then(Tickets::read);
+    named.is_some_and(|(of, question)| of == *thread.id() && question == id)
 }
 
 fn say(thread: &Thread, arrival: &Arrival<'_>, text: &str, original: Option<&str>) -> Vec<Event> {

@@ -467,6 +467,8 @@ pub enum Why {
     NotPermitted,
     /// The channel cannot prove who this is.
     Unverified,
+    /// Replies on this channel are easily imitated, and this one did not carry the question's ticket.
+    NoTicket,
     /// It was answered before.
     Settled,
     /// Its deadline had passed.

@@ -208,6 +208,9 @@ fn refuse(thread: &Thread, seq: Seq, refusal: &Refusal, at: Timestamp) -> Outgoi
              provider must sign your messages (DKIM), or answer on another channel."
                 .to_owned()
         }
+        Why::NoTicket => "This answer did not carry the code of the question, so nothing was decided. Please reply to the \
+                          message that asked, to the very address it came from."
+            .to_owned(),
         Why::Settled => format!("This was decided before: {}.", settled()),
         Why::Expired => "This has expired; nothing was decided.".to_owned(),
         Why::Unclear => format!(

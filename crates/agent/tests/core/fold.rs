@@ -197,6 +197,7 @@ fn event() -> BoxedStrategy<Event> {
     let why = prop::sample::select(vec![
         Why::NotPermitted,
         Why::Unverified,
+        Why::NoTicket,
         Why::Settled,
         Why::Expired,
         Why::Unclear,
