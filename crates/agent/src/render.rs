@@ -116,9 +116,11 @@ pub fn render_reask(
     output: &str,
     error: &str,
 ) -> Result<Vec<Message>, Fault> {
-    let own = Message { role: crate::prompt::Role::Assistant, text: clip(output, 4_000) };
+    // An empty message of the model's own is refused by providers; then the agent's words stand alone.
+    let said = !output.trim().is_empty();
+    let own = said.then(|| Message { role: crate::prompt::Role::Assistant, text: clip(output, 4_000) });
     let asked = messages(agent, thread, &parts(thread), &agent.spec().reask, Some((output, error)))?;
-    Ok([vec![own], asked].concat())
+    Ok(own.into_iter().chain(asked).collect())
 }
 
 /// The summary for a human who takes over: the request, the steps, why.

@@ -1,7 +1,7 @@
 //! A thread as people read it.
 
 use agent::{Event, Intent, Outcome, Phase, QuestionKind, Thread};
-use channel::Timestamp;
+use channel::{Timestamp, Verified};
 
 /// One line for a list: id, when, agent, where it stands, how it began.
 pub(crate) fn line(thread: &Thread, updated: Timestamp) -> String {
@@ -108,7 +108,16 @@ fn sentence(thread: &Thread, event: &Event) -> String {
             format!("Asked {what}: {}\n{}\n(until {:.0})", whom.join(", "), question.text, question.deadline)
         }
         Event::Answered(answer) => {
-            format!("{} ({}, {:?}).", agent::ending(thread, answer), answer.by.id, answer.by.verified)
+            let grounds = match &answer.by.verified {
+                Verified::Proven { by } => by,
+                Verified::Claimed { why } => why,
+            };
+            format!(
+                "{} ({} on {}: {grounds}).",
+                agent::ending(thread, answer),
+                answer.by.id,
+                answer.by.channel
+            )
         }
         Event::Refused(refusal) => {
             format!(

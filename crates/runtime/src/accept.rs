@@ -199,7 +199,9 @@ impl Board {
         if let Some((thread, key)) = self.sent_as(channel, inbound.in_reply_to.as_ref()).await? {
             let thread = self.thread(&thread).await?;
             let question = caused_by(&key).map(|(_, seq, _)| QuestionId(seq));
-            let question = question.filter(|id| thread.question(*id).is_some());
+            // Where people are easily imitated, naming a message of ours proves nothing: only a ticket names a question.
+            let native = self.capabilities(channel).is_some_and(|can| can.correlation == Correlation::Native);
+            let question = question.filter(|id| native && thread.question(*id).is_some());
             if question.is_some() || matches!(inbound.body, Body::Undelivered { .. }) {
                 return Ok((thread, question));
             }

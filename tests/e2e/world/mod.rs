@@ -1,0 +1,233 @@
+//! The world of one test: a folder, a gateway process, and the people who talk to it.
+
+mod mail;
+mod web;
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use agent::{Event, Thread, Version};
+use store::{Embedded, Store};
+use tempfile::TempDir;
+
+pub(crate) use mail::{Letter, Mailroom, letter};
+pub(crate) use web::{Entry, Page, is_open_card};
+
+/// Long enough for a loaded machine; nothing waits this long when it works.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// A folder with a configuration, and the gateway that runs on it.
+pub(crate) struct World {
+    pub(crate) folder: TempDir,
+    pub(crate) port: u16,
+    gateway: Option<Child>,
+    env: Vec<(String, String)>,
+}
+
+impl World {
+    /// A world whose configuration has the page, the agents that ship, and what `more` adds (other channels, members,
+    /// desks, routes, models).
+    pub(crate) fn new(more: &str) -> Self {
+        Self::with_agents(&repository().join("agents"), more)
+    }
+
+    pub(crate) fn with_agents(agents: &Path, more: &str) -> Self {
+        testkit::init();
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let config = format!(
+            "agents = {agents:?}\nstate = \"state\"\n[channels.web]\nkind = \"web\"\nlisten = \"127.0.0.1:{port}\"\n\
+             requests_per_minute = 6000\n{more}"
+        );
+        std::fs::write(folder.path().join("config.toml"), config).unwrap();
+        Self { folder, port, gateway: None, env: Vec::new() }
+    }
+
+    /// An environment variable of the gateway.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A command line of the gateway, in this world.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard-under-test"));
+        command.args(args).env("SWITCHBOARD_CONFIG", self.folder.path().join("config.toml"));
+        for key in ["ANTHROPIC_API_KEY", "OPENAI_API_KEY"] {
+            command.env_remove(key);
+        }
+        command.envs(self.env.iter().cloned()).stdin(Stdio::null());
+        command
+    }
+
+    /// Starts the gateway, and waits until its page answers.
+    pub(crate) async fn start(&mut self) {
+        self.launch(None);
+        self.ready().await;
+    }
+
+    /// Starts the gateway; it ends itself at a write if `crash` says so.
+    pub(crate) fn launch(&mut self, crash: Option<&str>) {
+        assert!(self.gateway.is_none(), "one gateway at a time");
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
+        let mut command = self.command(&[]);
+        if let Some(crash) = crash {
+            command.env("SWITCHBOARD_CRASH", crash);
+        }
+        self.gateway = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+    }
+
+    /// Waits until the page answers; false when the gateway ended before that.
+    pub(crate) async fn try_ready(&mut self) -> bool {
+        let began = Instant::now();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        loop {
+            if http
+                .get(format!("http://127.0.0.1:{}/", self.port))
+                .send()
+                .await
+                .is_ok_and(|r| r.status().is_success())
+            {
+                return true;
+            }
+            if self.ended().is_some() {
+                return false;
+            }
+            assert!(began.elapsed() < SOON, "the gateway is not ready:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub(crate) async fn ready(&mut self) {
+        assert!(self.try_ready().await, "the gateway ended:\n{}", self.log());
+    }
+
+    /// How the gateway ended, if it did.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        let status = self.gateway.as_mut()?.try_wait().unwrap();
+        if status.is_some() {
+            self.gateway = None;
+        }
+        status
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut gateway) = self.gateway.take() {
+            let _ = gateway.kill();
+            let _ = gateway.wait();
+        }
+    }
+
+    /// SIGTERM, and the time until it ended.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        let mut gateway = self.gateway.take().expect("a gateway runs");
+        assert!(Command::new("kill").arg(gateway.id().to_string()).status().unwrap().success());
+        gateway.wait().unwrap()
+    }
+
+    pub(crate) fn page(&self) -> Page {
+        Page::new(self.port)
+    }
+
+    /// All threads, folded from the store's file.
+    pub(crate) async fn threads(&self) -> Vec<Thread> {
+        let store = Embedded::read_only(&self.folder.path().join("state/switchboard.db")).unwrap();
+        let mut threads = Vec::new();
+        for summary in store.threads(0, 1_000).await.unwrap() {
+            let records = store.load(&summary.thread, Version(0)).await.unwrap();
+            threads.push(Thread::fold(summary.thread, records));
+        }
+        threads
+    }
+
+    /// How many events of all threads are like this.
+    pub(crate) async fn count(&self, like: impl Fn(&Event) -> bool) -> usize {
+        let threads = self.threads().await;
+        threads.iter().flat_map(Thread::records).filter(|record| like(&record.event)).count()
+    }
+
+    /// Waits until the log says so.
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn(&[Thread]) -> bool) {
+        let began = Instant::now();
+        loop {
+            let threads = self.threads().await;
+            if holds(&threads) {
+                return;
+            }
+            assert!(began.elapsed() < SOON, "{what} never came; the threads:\n{threads:#?}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The files that an agent's tools keep, with their contents.
+    pub(crate) fn kept(&self, agent: &str) -> Vec<(PathBuf, String)> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.folder.path().join("state/tools").join(agent)];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let text = std::fs::read_to_string(&path).unwrap_or_default();
+                    found.push((path, text));
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("the gateway's log:\n{}", self.log());
+        }
+    }
+}
+
+/// Members, desks and routes for the page alone: the local person may approve everything.
+pub(crate) const LOCAL: &str = r#"
+[members.you]
+web = "local"
+[groups]
+operators = ["you"]
+finance = ["you"]
+[desks.operators]
+members = ["operators"]
+via = "web"
+[desks.finance]
+members = ["finance"]
+via = "web"
+[[routes]]
+agent = "deploy"
+starts_with = ["deploy", "roll back"]
+[[routes]]
+agent = "support"
+"#;
+
+/// The scripted model.
+pub(crate) const SCRIPTED: &str = "[models.default]\nproviders = []\nwithout_key = \"scripted\"\n";
+
+pub(crate) fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
