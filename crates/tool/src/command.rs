@@ -44,7 +44,7 @@ pub(crate) async fn run(
 ) -> Ended {
     let secrets = secrets(spec, command, call, settings);
     let ended = match prepare(command, call, settings) {
-        Ok((program, out)) => execute(spec, program, call, out).await,
+        Ok((program, out)) => execute(spec, program, call, out, &secrets).await,
         Err(fault) => Ended { outcome: Outcome::Failed(fault), files: Vec::new() },
     };
     Ended { outcome: secrets.hide_in_fault(ended.outcome), files: ended.files }
@@ -185,34 +185,49 @@ fn state_folder(base: &Path, agent: &str) -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-async fn execute(spec: &ToolSpec, mut command: Command, call: Call<'_>, out: TempDir) -> Ended {
+async fn execute(
+    spec: &ToolSpec,
+    mut command: Command,
+    call: Call<'_>,
+    out: TempDir,
+    secrets: &Secrets,
+) -> Ended {
+    let nothing_made = |outcome| Ended { outcome, files: Vec::new() };
     let mut child = match start(&mut command).await {
         Ok(child) => child,
         Err(error) => {
             let program = command.as_std().get_program().to_string_lossy().into_owned();
-            let outcome = failed(FaultKind::ToolFailed, not_started(&program, &error));
-            return Ended { outcome, files: Vec::new() };
+            return nothing_made(failed(FaultKind::ToolFailed, not_started(&program, &error)));
         }
     };
     let group = Group::of(&child);
     let mut stdout = Head::new(spec.output_bytes_max);
     let mut stderr = Tail::default();
     let status = attend(&mut child, group, call, limit(spec), &mut stdout, &mut stderr).await;
-    let why = match status {
+    let words = last_lines(&secrets.hide(&stderr.text()));
+    let (kind, why) = match status {
         Ok(status) if status.success() => return done(&stdout, out).await,
         Ok(status) => match status.code() {
-            Some(code) => return Ended { outcome: said_no(code, &stdout, &stderr), files: Vec::new() },
-            None => format!("The program was killed by signal {}.", status.signal().unwrap_or_default()),
+            Some(code) => {
+                let printed = last_lines(&secrets.hide(&String::from_utf8_lossy(stdout.bytes())));
+                let words = if words.is_empty() { printed } else { words };
+                return nothing_made(said_no(code, &words));
+            }
+            None => {
+                let signal = status.signal().unwrap_or_default();
+                (FaultKind::ToolFailed, format!("The program was killed by signal {signal}."))
+            }
         },
         Err(Lost::Late) => {
             let why = format!("The program had not ended after {}, and was stopped.", spec.timeout);
-            let outcome = uncertain(spec.repeat, FaultKind::ToolTimeout, with_words(why, &stderr.text()));
-            return Ended { outcome, files: Vec::new() };
+            (FaultKind::ToolTimeout, why)
         }
-        Err(Lost::Sight(error)) => format!("The program's end was not seen: {error}."),
+        Err(Lost::Sight(error)) => {
+            (FaultKind::ToolFailed, format!("The program's end was not seen: {error}."))
+        }
     };
-    let outcome = uncertain(spec.repeat, FaultKind::ToolFailed, with_words(why, &stderr.text()));
-    Ended { outcome, files: Vec::new() }
+    let why = if words.is_empty() { why } else { format!("{why} It said:\n{words}") };
+    nothing_made(uncertain(spec.repeat, kind, why))
 }
 
 /// Starts the program. A file that another thread of this process is just writing or has just written can be busy for a
@@ -334,18 +349,11 @@ async fn done(stdout: &Head, out: TempDir) -> Ended {
 }
 
 /// The program's own last words come first: they are for the reader, the number is for its author.
-fn said_no(code: i32, stdout: &Head, stderr: &Tail) -> Outcome {
-    let words = match stderr.text() {
-        words if words.is_empty() => last_lines(&String::from_utf8_lossy(stdout.bytes())),
-        words => words,
-    };
-    let what = match words.is_empty() {
-        true => format!("The program ended with status {code} and said nothing."),
-        false => format!("{words} (status {code})"),
+fn said_no(code: i32, words: &str) -> Outcome {
+    let what = if words.is_empty() {
+        format!("The program ended with status {code} and said nothing.")
+    } else {
+        format!("{words} (status {code})")
     };
     failed(FaultKind::ToolFailed, what)
-}
-
-fn with_words(why: String, words: &str) -> String {
-    if words.is_empty() { why } else { format!("{why} It said:\n{words}") }
 }

@@ -333,6 +333,13 @@ async fn no_secret_stands_in_a_fault() {
     );
     let ended = bench.run(&spec, json!({ "iban": "DE02120300000000202051" })).await;
     assert_eq!(failed(&ended).1, "denied: [PAY_KEY] for [iban] (status 1)");
+
+    // Also where the words are cut in the middle of it.
+    for before in 790..800 {
+        bench.script("leak", &format!(r#"printf '%s' "$PAY_KEY" >&2; printf '%{before}d' 0 >&2; exit 1"#));
+        let ended = bench.run(&spec, json!({ "iban": "x" })).await;
+        assert!(!failed(&ended).1.contains("456"), "{before}: {}", failed(&ended).1);
+    }
 }
 
 #[tokio::test]
