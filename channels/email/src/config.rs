@@ -56,14 +56,15 @@ pub struct Imap {
     pub user: Option<String>,
     /// The environment variable that holds the password.
     pub password_env: String,
-    /// The mailbox to read. Only one gateway may read it.
+    /// The mailbox to read. Only one gateway may read it. A name that is not ASCII is written as IMAP writes it
+    /// (`"B&APw-ro"` for `Büro`).
     #[serde(default = "default_mailbox")]
     pub mailbox: String,
     /// A folder to move mail to once it was taken. Left out, mail stays and is marked as seen.
     #[serde(default)]
     pub processed: Option<String>,
-    /// Where to begin in a mailbox that was never read before: `"unseen"` takes the unseen mail in it, `"now"`
-    /// leaves everything in it alone.
+    /// Where to begin in a mailbox that was never read before: `"unseen"` takes the unseen mail of the last
+    /// seven days, `"now"` leaves everything in it alone.
     #[serde(default)]
     pub begin: Begin,
     /// How often to look where the server cannot say by itself that mail came (no IDLE).
@@ -114,7 +115,7 @@ pub enum Tls {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Begin {
-    /// With the mail in it that nobody has seen.
+    /// With the mail of the last seven days that nobody has seen.
     #[default]
     Unseen,
     /// With the mail that comes from now on.
@@ -283,6 +284,18 @@ impl Settings {
         if self.imap.poll < Span::seconds(1) {
             faults.add("imap.poll is shorter than a second", "write for example \"1m\"");
         }
+        for (key, name) in
+            [("mailbox", Some(&self.imap.mailbox)), ("processed", self.imap.processed.as_ref())]
+        {
+            if name.is_some_and(|name| {
+                name.is_empty() || !name.chars().all(|c| c.is_ascii() && !c.is_ascii_control())
+            }) {
+                faults.add(
+                    format!("imap.{key} is not a name that IMAP takes"),
+                    "write it in ASCII (modified UTF-7)",
+                );
+            }
+        }
         if self.imap.processed.as_deref() == Some(self.imap.mailbox.as_str()) {
             faults.add("imap.processed is the mailbox itself", "name another folder, or leave it out");
         }
@@ -441,4 +454,100 @@ impl Faults {
 fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(change: impl FnOnce(&mut serde_json::Value)) -> Result<Checked, Vec<String>> {
+        let mut settings = serde_json::json!({
+            "address": "support@example.com",
+            "imap": { "host": "imap.example.com", "password_env": "PW" },
+            "smtp": { "host": "smtp.example.com", "password_env": "PW" },
+        });
+        change(&mut settings);
+        let settings: Settings = serde_json::from_value(settings).map_err(|error| vec![error.to_string()])?;
+        let secret = |name: &str| (name == "PW").then(|| SecretString::from("hush"));
+        settings.check(&secret).map_err(|errors| errors.iter().map(ToString::to_string).collect())
+    }
+
+    #[track_caller]
+    fn fault(change: impl FnOnce(&mut serde_json::Value), wanted: &str) {
+        match check(change) {
+            Ok(_) => panic!("it was taken"),
+            Err(faults) => assert!(faults.iter().any(|fault| fault.contains(wanted)), "{faults:?}"),
+        }
+    }
+
+    #[test]
+    fn little_needs_to_be_said() {
+        let checked = check(|_| {}).unwrap();
+        assert_eq!((checked.imap.port, checked.imap.tls), (993, Tls::Tls));
+        assert_eq!((checked.smtp.port, checked.smtp.tls), (465, Tls::Tls));
+        assert_eq!(checked.imap.login.as_ref().map(|login| login.user.as_str()), Some("support@example.com"));
+        assert_eq!(checked.verify.by, VerifyBy::Dkim);
+        assert!(!format!("{checked:?}").contains("hush"));
+        assert_eq!(check(|s| s["smtp"]["tls"] = "starttls".into()).unwrap().smtp.port, 587);
+        assert!(check(|s| s["smtp"] = serde_json::json!({ "host": "::1", "tls": "plain" })).is_ok());
+    }
+
+    #[test]
+    fn faults_are_found_with_their_keys() {
+        fault(|s| s["address"] = "support".into(), "address = \"support\" is not a mail address");
+        fault(|s| s["address"] = "customer.support@example.com".into(), "leaves no room");
+        fault(|s| s["imap"]["tls"] = "plain".into(), "imap.tls = \"plain\" would send the password");
+        fault(|s| s["smtp"]["tls"] = "plain".into(), "smtp.tls = \"plain\" would send");
+        fault(|s| s["imap"]["password_env"] = "NO".into(), "imap.password_env names NO");
+        fault(
+            |s| s["smtp"] = serde_json::json!({ "host": "smtp.example.com" }),
+            "smtp.password_env is missing",
+        );
+        fault(|s| s["verify"] = serde_json::json!({ "by": "results" }), "needs verify.authserv");
+        fault(|s| s["verify"] = serde_json::json!({ "authserv": "mx" }), "verify.authserv is of no use");
+        fault(|s| s["verify"] = serde_json::json!({ "dns": "here" }), "is not an address and a port");
+        fault(|s| s["limits"] = serde_json::json!({ "parts": 0 }), "limits.parts = 0");
+        fault(|s| s["imap"]["poll"] = "0s".into(), "imap.poll");
+        fault(|s| s["imap"]["processed"] = "INBOX".into(), "imap.processed");
+        fault(|s| s["imap"]["mailbox"] = "Büro".into(), "imap.mailbox is not a name");
+        fault(|s| s["imap"]["folder"] = "x".into(), "unknown field");
+        fault(|s| s["inbox"] = "x".into(), "unknown field");
+    }
+
+    #[test]
+    fn all_faults_are_found_at_once() {
+        let faults = check(|s| {
+            s["address"] = "x".into();
+            s["imap"]["password_env"] = "NO".into();
+            s["smtp"]["tls"] = "plain".into();
+        });
+        assert_eq!(faults.err().map(|faults| faults.len()), Some(3));
+    }
+
+    #[test]
+    fn a_long_address_needs_a_short_one_for_answers() {
+        let checked = check(|s| {
+            s["address"] = "customer.support@example.com".into();
+            s["reply_address"] = "cs@reply.example.com".into();
+        })
+        .unwrap();
+        assert_eq!(checked.reply.to_string(), "cs@reply.example.com");
+        assert!(checked.is_ours(&Addr::parse("cs+q.abc@reply.example.com").unwrap()));
+        assert!(checked.is_ours(&Addr::parse("customer.support@example.com").unwrap()));
+    }
+
+    #[test]
+    fn every_key_is_described_to_the_operator() {
+        let schema = serde_json::to_value(schemars::schema_for!(Settings)).unwrap();
+        let mut tables = vec![&schema];
+        tables.extend(schema["$defs"].as_object().unwrap().values());
+        let mut keys = 0;
+        for table in tables {
+            for (key, value) in table["properties"].as_object().into_iter().flatten() {
+                assert!(value["description"].is_string(), "{key} has no description: {value}");
+                keys += 1;
+            }
+        }
+        assert!(keys > 30, "{keys}");
+    }
 }

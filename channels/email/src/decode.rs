@@ -58,6 +58,12 @@ pub(crate) fn decode(
     }
 }
 
+/// The sender of a mail, for those who look up what vouches for them.
+pub(crate) fn sender(raw: &[u8], config: &Checked) -> Option<Addr> {
+    let headers = Headers::read(raw, config.limits.headers).ok()?;
+    from::read(&headers).ok().map(|from| from.address)
+}
+
 fn refused(why: impl Into<String>) -> Decoded {
     Decoded::Refused { why: why.into() }
 }

@@ -38,7 +38,7 @@ pub(crate) fn judge(headers: &Headers<'_>, from: &Addr, evidence: Evidence<'_>) 
 }
 
 /// A signature of `signer` speaks for the addresses of the same domain, and of the domains below it.
-fn vouches(signer: &str, from: &Addr) -> bool {
+pub(crate) fn vouches(signer: &str, from: &Addr) -> bool {
     let signer = signer.trim_end_matches('.').to_ascii_lowercase();
     let below = from.domain().strip_suffix(&signer).is_some_and(|rest| rest.ends_with('.'));
     // A top-level domain signs for nobody.

@@ -59,7 +59,7 @@ impl Cursor {
 enum Plan {
     /// Those above the cursor.
     Onward,
-    /// In a mailbox never read before: the unseen ones.
+    /// In a mailbox never read before: the unseen ones of the last days.
     Unseen,
     /// The server has numbered everything anew: those of the last days, again. The inbox knows which were taken.
     Since(Date),
@@ -160,7 +160,8 @@ impl Reader {
         let next = cursor.uid.saturating_add(1);
         let query = match plan {
             Plan::Onward => format!("UID {next}:*"),
-            Plan::Unseen => "UNSEEN".into(),
+            // What lies unseen for longer is no question that still waits for an answer.
+            Plan::Unseen => format!("UNSEEN SINCE {}", imap_date(today().saturating_sub(7.days()))),
             // A restored mail may count as received just now; what was written long ago is left alone.
             Plan::Since(day) => {
                 format!("SINCE {} SENTSINCE {}", imap_date(day), imap_date(day.saturating_sub(7.days())))
@@ -228,10 +229,14 @@ impl Reader {
 
     async fn decode(&self, raw: Vec<u8>, found: &Found<'_>, dkim: Option<&Dkim>) -> Decoded {
         let verify = &self.config.verify;
+        let raw = Arc::new(raw);
         let signers = match dkim {
             // Whoever signed, the body of a mail that was not read whole does not match.
             Some(dkim) if found.size <= self.config.limits.message_bytes as usize => {
-                dkim.signers(raw.clone()).await
+                match decode::sender(&raw, &self.config) {
+                    Some(from) => dkim.signers(&raw, &from).await,
+                    None => Ok(Vec::new()),
+                }
             }
             Some(_) => Err("the mail is too large to be checked".into()),
             None => Ok(Vec::new()),
