@@ -1,1 +1,214 @@
-//! To come.
+//! The process is stopped at every write of a scenario, just before it and just after it, and started again.
+//!
+//! Whatever the instant: every message is heard once, one card is shown, a tool that must not be repeated runs at most
+//! once, and one answer is shown. Where nobody can know whether the tool ran, a human is asked.
+
+use std::{collections::BTreeSet, path::Path, time::Duration};
+
+use agent::{Event, Phase, Thread};
+use futures_util::StreamExt;
+
+use crate::world::{Entry, LOCAL, Mailroom, Page, SCRIPTED, SOON, World, is_open_card, letter};
+
+/// Where a write is cut.
+const SIDES: [&str; 2] = ["before", "after"];
+/// More writes than any scenario here makes.
+const WRITES_MAX: usize = 200;
+/// How many scenarios run at the same time.
+const ABREAST: usize = 4;
+
+/// What a run of a scenario ended with.
+struct Run {
+    point: String,
+    /// Whether the gateway was stopped at all: the scenario has that many writes.
+    crashed: bool,
+    unknown: bool,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_every_write_of_a_deployment_at_the_page() {
+    let runs = every_point(deployment).await;
+    let crashed = runs.iter().filter(|run| run.crashed).count();
+    let unknown: Vec<_> = runs.iter().filter(|run| run.unknown).map(|run| run.point.as_str()).collect();
+    eprintln!(
+        "stopped at {crashed} points of a deployment; at {unknown:?} a human was asked whether it had run"
+    );
+    assert!(crashed >= 20, "the scenario has hardly any writes: {crashed}");
+    assert!(!unknown.is_empty(), "no point fell between the start of the tool and its end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_every_write_of_an_answer_by_mail() {
+    let runs = every_point(answer_by_mail).await;
+    let crashed = runs.iter().filter(|run| run.crashed).count();
+    eprintln!("stopped at {crashed} points of an answer by mail");
+    assert!(crashed >= 10, "the scenario has hardly any writes: {crashed}");
+}
+
+/// Runs a scenario for each point, a few abreast, until a point lies behind its last write.
+async fn every_point(scenario: impl AsyncFn(String) -> Run) -> Vec<Run> {
+    let points = (1..WRITES_MAX).flat_map(|write| SIDES.map(|side| format!("{side}:{write}")));
+    let mut running =
+        futures_util::stream::iter(points).map(|point| scenario(point)).buffer_unordered(ABREAST);
+    let mut runs: Vec<Run> = Vec::new();
+    while let Some(run) = running.next().await {
+        let last = !run.crashed;
+        runs.push(run);
+        if last {
+            break;
+        }
+    }
+    runs
+}
+
+/// Does something until it works, starting the gateway again whenever it ended.
+async fn insist<T, E: std::fmt::Debug>(
+    world: &mut World,
+    crashed: &mut bool,
+    mut act: impl AsyncFnMut() -> Result<T, E>,
+) -> T {
+    let began = std::time::Instant::now();
+    loop {
+        if world.ended().is_some() {
+            *crashed = true;
+            world.launch(None);
+            world.ready().await;
+        }
+        match act().await {
+            Ok(done) => return done,
+            Err(error) => assert!(began.elapsed() < SOON, "it never worked: {error:?}\n{}", world.log()),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Starts the gateway with a point to stop at; that may lie in its start already.
+async fn begin(world: &mut World, point: &str, crashed: &mut bool) {
+    world.launch(Some(point));
+    if !world.try_ready().await {
+        *crashed = true;
+        world.launch(None);
+        world.ready().await;
+    }
+}
+
+async fn find(page: &Page, talk: &str, wanted: impl Fn(&Entry) -> bool) -> Result<Entry, String> {
+    let entries = page.entries(talk).await?;
+    entries.iter().find(|entry| wanted(entry)).cloned().ok_or_else(|| format!("not shown yet: {entries:#?}"))
+}
+
+async fn deployment(point: String) -> Run {
+    let mut world = World::new(&format!("{LOCAL}{SCRIPTED}"));
+    let store = world.folder.path().join("state/switchboard.db");
+    let mut crashed = false;
+    begin(&mut world, &point, &mut crashed).await;
+    let page = world.page();
+    let talk = insist(&mut world, &mut crashed, async || page.try_open().await).await;
+    insist(&mut world, &mut crashed, async || {
+        page.say(&talk, "message-000000001", "deploy v1.4 to production").await
+    })
+    .await;
+    let asked = |entry: &Entry| entry["kind"] == "card" && entry["title"] == "Approve: deploy";
+    let card = insist(&mut world, &mut crashed, async || find(&page, &talk, asked).await).await;
+    insist(&mut world, &mut crashed, async || page.press(&talk, "click-00000000001", &card, "approve").await)
+        .await;
+
+    // Either the answer comes, or nobody can know whether it ran and the person is asked.
+    let said = |entry: &Entry| entry["kind"] == "said";
+    let doubt = |entry: &Entry| {
+        is_open_card(entry) && entry["title"].as_str().is_some_and(|t| t.starts_with("Did it"))
+    };
+    let next =
+        insist(&mut world, &mut crashed, async || find(&page, &talk, |e| said(e) || doubt(e)).await).await;
+    let unknown = doubt(&next);
+    if unknown {
+        insist(&mut world, &mut crashed, async || {
+            page.press(&talk, "click-00000000002", &next, "option-1").await
+        })
+        .await;
+        insist(&mut world, &mut crashed, async || find(&page, &talk, said).await).await;
+    }
+    // Everything that was to be sent has been sent, and the thread rests.
+    insist(&mut world, &mut crashed, async || settled(&threads_in(&store).await)).await;
+
+    let threads = world.threads().await;
+    let count = |like: fn(&Event) -> bool| events(&threads).filter(|event| like(event)).count();
+    let story = || format!("stopped at {point}; the log:\n{:#?}\n{}", threads, world.log());
+    assert_eq!(threads.len(), 1, "{}", story());
+    assert_eq!(count(|event| matches!(event, Event::Heard(_))), 1, "{}", story());
+    assert_eq!(count(|event| matches!(event, Event::Started(_))), 1, "{}", story());
+    assert_eq!(count(|event| matches!(event, Event::Asked(_))), 1 + usize::from(unknown), "{}", story());
+    assert_eq!(count(|event| matches!(event, Event::Answered(_))), 1 + usize::from(unknown), "{}", story());
+    let runs = world.kept("deploy").iter().filter(|(_, text)| text.contains("v1.4")).count();
+    assert!(runs <= 1, "it ran {runs} times; {}", story());
+    assert!(unknown || runs == 1, "it did not run; {}", story());
+
+    let shown = page.entries(&talk).await.unwrap();
+    let shows = |kind: &str| shown.iter().filter(|entry| entry["kind"] == kind).count();
+    assert_eq!(shows("heard"), 1, "{shown:#?}");
+    assert_eq!(shows("card"), 1 + usize::from(unknown), "{shown:#?}");
+    assert_eq!(shows("said"), 1 + usize::from(unknown && shows("said") == 2), "{shown:#?}");
+    assert!(!shown.iter().any(is_open_card), "a card stays open: {shown:#?}");
+    Run { point, crashed, unknown }
+}
+
+async fn answer_by_mail(point: String) -> Run {
+    let mail = Mailroom::open().await;
+    let mut world = World::new(&format!("{}{SCRIPTED}", mail.config())).env("BOT_PASSWORD", "botpw");
+    let store = world.folder.path().join("state/switchboard.db");
+    let mut crashed = false;
+    begin(&mut world, &point, &mut crashed).await;
+    let from = "Cara <cara@mail.test>";
+    let text = letter(from, "bot@mail.test", "Order", "<q1@cara.test>", "", "Where is my order 1001?");
+    mail.write("cara", "bot@mail.test", &text).await;
+    insist(&mut world, &mut crashed, async || mail.inbox("cara").first().map(|_| ()).ok_or("no answer yet"))
+        .await;
+    insist(&mut world, &mut crashed, async || settled(&threads_in(&store).await)).await;
+    // The flag on the server comes after the cursor; a point there still stops the process.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    if world.ended().is_some() {
+        crashed = true;
+        world.start().await;
+    }
+
+    let threads = world.threads().await;
+    let count = |like: fn(&Event) -> bool| events(&threads).filter(|event| like(event)).count();
+    let story = || format!("stopped at {point}; the log:\n{:#?}\n{}", threads, world.log());
+    assert_eq!(threads.len(), 1, "{}", story());
+    assert_eq!(count(|event| matches!(event, Event::Heard(_))), 1, "{}", story());
+    assert_eq!(count(|event| matches!(event, Event::Said(_))), 1, "{}", story());
+    // SMTP cannot say whether a mail was taken when the process dies before the answer is written down. Then it is
+    // sent again, byte for byte, under the same Message-ID, which mail programs show once.
+    let got = mail.inbox("cara");
+    let names: BTreeSet<_> = got.iter().map(|letter| letter.header("Message-ID")).collect();
+    assert_eq!(names.len(), 1, "{}", story());
+    assert!(got.len() <= 2, "{}", story());
+    let bodies: BTreeSet<_> = got.iter().map(|letter| letter.text()).collect();
+    assert_eq!(bodies.len(), 1, "{}", story());
+    Run { point, crashed, unknown: false }
+}
+
+fn events(threads: &[Thread]) -> impl Iterator<Item = &Event> {
+    threads.iter().flat_map(Thread::records).map(|record| &record.event)
+}
+
+/// Whether every request is over and every message arrived.
+fn settled(threads: &[Thread]) -> Result<(), String> {
+    let over = !threads.is_empty() && threads.iter().all(|thread| thread.phase() == Phase::Finished);
+    let said = events(threads).filter(|event| matches!(event, Event::Said(_))).count();
+    let arrived = events(threads).filter(|event| matches!(event, Event::Delivered { .. })).count();
+    if over && arrived >= said { Ok(()) } else { Err(format!("{arrived} of {said} arrived, over: {over}")) }
+}
+
+async fn threads_in(path: &Path) -> Vec<Thread> {
+    use store::{Embedded, Store};
+    let Ok(store) = Embedded::read_only(path) else {
+        return Vec::new();
+    };
+    let mut threads = Vec::new();
+    for summary in store.threads(0, 100).await.unwrap_or_default() {
+        let records = store.load(&summary.thread, agent::Version(0)).await.unwrap_or_default();
+        threads.push(Thread::fold(summary.thread, records));
+    }
+    threads
+}

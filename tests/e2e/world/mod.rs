@@ -1,6 +1,7 @@
 //! The world of one test: a folder, a gateway process, and the people who talk to it.
 
 mod mail;
+mod shell;
 mod web;
 
 use std::{
@@ -15,6 +16,7 @@ use store::{Embedded, Store};
 use tempfile::TempDir;
 
 pub(crate) use mail::{Letter, Mailroom, letter};
+pub(crate) use shell::{Ran, copied_agents, copy, replace};
 pub(crate) use web::{Entry, Page, is_open_card};
 
 /// Long enough for a loaded machine; nothing waits this long when it works.

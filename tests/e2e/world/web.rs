@@ -23,8 +23,13 @@ impl Page {
 
     /// A new conversation.
     pub(crate) async fn open(&self) -> String {
-        let answer = self.post("/conversations", &json!({})).await.unwrap();
-        answer["id"].as_str().unwrap().to_owned()
+        self.try_open().await.unwrap()
+    }
+
+    /// A new conversation, unless the gateway is away.
+    pub(crate) async fn try_open(&self) -> Result<String, String> {
+        let answer = self.post("/conversations", &json!({})).await?;
+        Ok(answer["id"].as_str().unwrap().to_owned())
     }
 
     /// Says something; `id` names the message when it is sent again.
