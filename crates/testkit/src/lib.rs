@@ -1,8 +1,10 @@
 //! Doubles and laws for every seam.
 //!
-//! A law is written once here and holds for each implementation of its seam: see [`store_laws!`].
+//! A law is written once here and holds for each implementation of its seam: see [`store_laws!`]. What stands above a
+//! seam is tested with a double below it: see [`doubles`].
 
 mod clock;
+pub mod doubles;
 mod init;
 mod memory;
 #[expect(clippy::unwrap_used, clippy::expect_used, reason = "a law that does not hold panics")]

@@ -1,0 +1,181 @@
+//! A channel without a platform.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use channel::{
+    Address, Attempt, Capabilities, Channel, Content, Correlation, Error, Inbox, Ingress, MessageRef,
+    Outgoing, Place, Receipt, Signal,
+};
+use tokio::{sync::watch, time::Instant};
+
+use super::play::{Play, Script};
+
+/// A channel without a platform: it takes every message under the name `sent:KEY`, and listens until it is stopped.
+pub struct ChannelDouble {
+    capabilities: Capabilities,
+    sends: Script<Sending, Result<Receipt, Error>>,
+    listens: Script<(), Result<(), Error>>,
+    sent: Mutex<Vec<Sending>>,
+    signals: Mutex<Vec<(Address, Signal)>>,
+    inbox: watch::Sender<Option<Arc<dyn Inbox>>>,
+    listened: AtomicUsize,
+}
+
+/// One message that it was given.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    /// The message.
+    pub outgoing: Outgoing,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// When the attempt began.
+    pub at: Instant,
+}
+
+impl Sending {
+    /// The words of the message, or the title of its card.
+    pub fn text(&self) -> &str {
+        match &self.outgoing.content {
+            Content::Text(text) => &text.markdown,
+            Content::Card(card) => &card.title,
+        }
+    }
+}
+
+impl ChannelDouble {
+    /// A channel that can do everything, and vouches for its people.
+    pub fn new() -> Arc<Self> {
+        Self::with(Capabilities {
+            buttons: true,
+            amends: true,
+            private: true,
+            files: true,
+            text_len_max: None,
+            correlation: Correlation::Native,
+        })
+    }
+
+    /// A channel that can do this.
+    pub fn with(capabilities: Capabilities) -> Arc<Self> {
+        let receipt = |sending: &Sending| {
+            let message = MessageRef::new(format!("sent:{}", sending.outgoing.key));
+            Play::gives(Ok(Receipt { message: Some(message) }))
+        };
+        Arc::new(Self {
+            capabilities,
+            sends: Script::new(receipt),
+            listens: Script::new(|()| Play::hangs()),
+            sent: Mutex::default(),
+            signals: Mutex::default(),
+            inbox: watch::Sender::new(None),
+            listened: AtomicUsize::new(0),
+        })
+    }
+
+    /// Queues what the next attempt to send comes to.
+    pub fn then(&self, play: Play<Result<Receipt, Error>>) {
+        self.sends.queue(play);
+    }
+
+    /// Queues an error for the next attempt to send.
+    pub fn fails(&self, error: Error) {
+        self.then(Play::gives(Err(error)));
+    }
+
+    /// Decides on what is sent, once the queue is empty.
+    pub fn always(&self, rule: impl FnMut(&Sending) -> Play<Result<Receipt, Error>> + Send + 'static) {
+        self.sends.rule(rule);
+    }
+
+    /// Queues how the next listening ends; without, it goes on until it is stopped.
+    pub fn listens(&self, play: Play<Result<(), Error>>) {
+        self.listens.queue(play);
+    }
+
+    /// Every attempt to send, oldest first.
+    pub fn sent(&self) -> Vec<Sending> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until so many attempts were made, and gives them all.
+    ///
+    /// # Panics
+    /// After ten seconds.
+    pub async fn sent_count(&self, count: usize) -> Vec<Sending> {
+        let began = Instant::now();
+        loop {
+            let sent = self.sent();
+            if sent.len() >= count {
+                return sent;
+            }
+            let texts: Vec<_> = sent.iter().map(Sending::text).collect();
+            assert!(
+                began.elapsed() < Duration::from_secs(10),
+                "{count} sendings wanted, these came: {texts:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Every sign of life, oldest first.
+    pub fn signals(&self) -> Vec<(Address, Signal)> {
+        self.signals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The door, once it listens.
+    pub async fn inbox(&self) -> Arc<dyn Inbox> {
+        let mut inbox = self.inbox.subscribe();
+        loop {
+            if let Some(inbox) = inbox.borrow_and_update().clone() {
+                return inbox;
+            }
+            // The sender lives as long as `self`.
+            let _ = inbox.changed().await;
+        }
+    }
+
+    /// How often it began to listen.
+    pub fn listened(&self) -> usize {
+        self.listened.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl Channel for ChannelDouble {
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    fn place(&self, contact: &str) -> Result<Place, Error> {
+        Ok(Place::new(contact))
+    }
+
+    async fn listen(&self, ingress: Ingress) -> Result<(), Error> {
+        self.listened.fetch_add(1, Ordering::SeqCst);
+        let play = self.listens.next(&());
+        ingress.health.up();
+        self.inbox.send_replace(Some(ingress.inbox.clone()));
+        tokio::select! {
+            ended = play.run() => ended,
+            () = ingress.stop.cancelled() => Ok(()),
+        }
+    }
+
+    async fn send(&self, outgoing: &Outgoing, attempt: &Attempt) -> Result<Receipt, Error> {
+        let sending = Sending { outgoing: outgoing.clone(), attempt: attempt.clone(), at: Instant::now() };
+        let play = self.sends.next(&sending);
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(sending);
+        play.run().await
+    }
+
+    async fn signal(&self, at: &Address, signal: Signal) {
+        self.signals.lock().unwrap_or_else(PoisonError::into_inner).push((at.clone(), signal));
+    }
+}
