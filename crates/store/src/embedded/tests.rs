@@ -186,6 +186,34 @@ async fn a_lost_transaction_answers_nobody_with_what_was_in_it() {
     world.store.commit(keyed("b", "k")).await.expect("the key is free");
 }
 
+/// What fails only when all is to be made durable fails for everybody in it, those with good news too.
+#[tokio::test]
+async fn nobody_is_answered_before_the_end_of_the_transaction() {
+    let world = world();
+    let held = world.hold().await;
+    let store = Arc::clone(&world.store);
+    let good = tokio::spawn(async move { store.commit(keyed("a", "k")).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let store = Arc::clone(&world.store);
+    let bad = tokio::spawn(async move {
+        let work = |desk: &mut Desk<'_>| -> Result<(), Fault> {
+            desk.sql.execute_batch(
+                "PRAGMA defer_foreign_keys = ON;
+                 INSERT INTO event (thread, seq, at, format, event) VALUES ('nobody', 0, '', 1, '');",
+            )?;
+            Ok(())
+        };
+        store.writer().expect("a writer").write(work).await
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    drop(held);
+    assert!(matches!(bad.await.expect("no panic"), Err(Error::Away { .. })));
+    let told = good.await.expect("no panic");
+    assert!(matches!(told, Err(Error::Away { .. })), "{told:?}");
+    assert_eq!(world.events("a").await, 0);
+    world.store.commit(keyed("a", "k")).await.expect("the next transaction is a new one");
+}
+
 #[tokio::test]
 async fn a_bad_request_fails_alone() {
     let world = world();
