@@ -2,9 +2,12 @@
 
 use std::{
     ffi::OsString,
-    fs::DirBuilder,
+    fs::{DirBuilder, Permissions},
     io,
-    os::unix::{fs::DirBuilderExt as _, process::ExitStatusExt as _},
+    os::unix::{
+        fs::{DirBuilderExt as _, PermissionsExt as _},
+        process::ExitStatusExt as _,
+    },
     path::{Component, Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -105,6 +108,7 @@ fn prepare(
         .map_err(|error| broken(format!("The folder for this agent's state cannot be made: {error}.")))?;
     let out = tempfile::Builder::new()
         .prefix("switchboard-out-")
+        .permissions(Permissions::from_mode(0o700))
         .tempdir()
         .map_err(|error| broken(format!("A folder for the tool's files cannot be made: {error}.")))?;
 

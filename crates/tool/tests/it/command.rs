@@ -134,6 +134,8 @@ async fn each_agent_has_state_of_its_own() {
         assert_eq!(done(&bench.run(&spec, json!({})).await), &json!(expected));
     }
     assert_eq!(done(&bench.run_as("other", &spec, json!({})).await), &json!(1));
+    let out = bench.sh(r#"ls -ld "$TOOL_OUT" | cut -c 1-10"#).await;
+    assert_eq!(done(&out), &json!("drwx------"));
     let mode = fs::metadata(bench.state.join("tester")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
     for agent in ["..", "../x", "a/b", "/tmp", ""] {
