@@ -63,7 +63,10 @@ pub fn render(agent: &Agent, thread: &Thread) -> Result<Prompt, Fault> {
         Output::Text => 0,
     };
     let (counted, estimated) = correction(thread);
-    let corrected = |raw: u64| raw.saturating_mul(counted) / estimated.max(1);
+    let corrected = |raw: u64| {
+        let wide = u128::from(raw) * u128::from(counted) / u128::from(estimated.max(1));
+        u64::try_from(wide).unwrap_or(u64::MAX)
+    };
     let mut parts = parts(thread);
     let mut last = (Vec::new(), 0);
     let mut failed = None;
@@ -502,10 +505,9 @@ fn messages(
     specs: &[MessageSpec],
     reask: Option<(&str, &str)>,
 ) -> Result<Vec<Message>, Fault> {
-    let request = thread.run().first.and_then(|seq| match thread.event(seq)? {
-        Event::Heard(heard) => Some(heard.text.as_str()),
-        _ => None,
-    });
+    // From the part, not from the log: where a long request lost its middle, it lost it here too.
+    let first = parts.iter().find(|part| part.kind == "heard" && Some(part.seq) == thread.run().first);
+    let request = first.and_then(|part| part.fields.get("text")).and_then(Value::as_str);
     let tools: Vec<Jinja> = agent
         .spec()
         .tools

@@ -75,7 +75,8 @@ pub fn route(routes: &[Route], default: Option<&str>, inbound: &Inbound) -> Take
     };
     match routes.iter().enumerate().find(|(_, route)| fits(route, inbound)) {
         Some((n, route)) => taken(&route.agent, route.unverified, format!("routes[{n}]")),
-        None => match default {
+        // What was said beside the bot is nobody's, the default agent's neither.
+        None => match default.filter(|_| inbound.addressed != Addressed::Overheard) {
             Some(agent) => taken(agent, Unverified::Refuse, "default_agent".into()),
             None => Taken::Nobody,
         },

@@ -8,7 +8,7 @@
 //!
 //! Invariant: a call is never parted from its result; the first request, an approval and an open question stay.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     id::sha256,
@@ -20,7 +20,7 @@ const DIGEST: usize = 160;
 /// How long a text may be, tried one after the other, in characters.
 const LONG: [usize; 3] = [4_000, 1_500, 400];
 /// The texts that can be cut in the middle.
-const TEXTS: [&str; 5] = ["text", "args", "result", "error", "why"];
+const TEXTS: [&str; 6] = ["text", "args", "result", "error", "why", "answer"];
 
 /// Makes the parts smaller, step by step, until they fit. Says whether they do.
 pub(crate) fn squeeze(parts: &mut [Part], fits: &mut dyn FnMut(&[Part]) -> bool) -> bool {
@@ -58,26 +58,17 @@ fn digests(parts: &mut [Part], fits: &mut dyn FnMut(&[Part]) -> bool) -> bool {
 
 /// Long texts lose their middle, the longest allowance first, oldest part first. An approval is never cut.
 fn middles(parts: &mut [Part], fits: &mut dyn FnMut(&[Part]) -> bool) -> bool {
+    // Each cut is made from the whole text, so that its mark counts all that is missing.
+    let whole: Vec<_> = parts.iter().map(|part| part.fields.clone()).collect();
     for max in LONG {
         for n in 0..parts.len() {
             let part = &mut parts[n];
             if part.dropped || part.kind == "approval" {
                 continue;
             }
-            let mut cut = false;
-            for name in TEXTS {
-                if let Some(Value::String(text)) = part.fields.get_mut(name) {
-                    cut |= cut_middle(text, max);
-                }
-            }
-            if let Some(Value::Array(files)) = part.fields.get_mut("files") {
-                for file in files {
-                    if let Some(Value::String(text)) = file.get_mut("text") {
-                        cut |= cut_middle(text, max);
-                    }
-                }
-            }
-            if cut {
+            let mut fields = whole[n].clone();
+            if cut_texts(&mut fields, max) {
+                part.fields = fields;
                 part.squeezed =
                     Some(format!("the middle of a text of more than {max} characters was left out"));
                 if fits(parts) {
@@ -87,6 +78,24 @@ fn middles(parts: &mut [Part], fits: &mut dyn FnMut(&[Part]) -> bool) -> bool {
         }
     }
     false
+}
+
+/// Cuts every long text of a part, those of its files too. Says whether there was one.
+fn cut_texts(fields: &mut Map<String, Value>, max: usize) -> bool {
+    let mut cut = false;
+    for name in TEXTS {
+        if let Some(Value::String(text)) = fields.get_mut(name) {
+            cut |= cut_middle(text, max);
+        }
+    }
+    if let Some(Value::Array(files)) = fields.get_mut("files") {
+        for file in files {
+            if let Some(Value::String(text)) = file.get_mut("text") {
+                cut |= cut_middle(text, max);
+            }
+        }
+    }
+    cut
 }
 
 fn cut_middle(text: &mut String, max: usize) -> bool {
@@ -145,10 +154,14 @@ fn summarise(parts: &mut [Part], members: &[usize]) {
         parts[*n].dropped = true;
         parts[*n].squeezed = Some("put into a summary: the oldest exchange".into());
     }
+    let line = line.join("; ");
+    if line.is_empty() {
+        return;
+    }
     let part = &mut parts[place];
     part.dropped = false;
     part.kind = "summary";
-    part.fields = json!({ "text": clip(&line.join("; "), 300) }).as_object().cloned().unwrap_or_default();
+    part.fields = json!({ "text": clip(&line, 300) }).as_object().cloned().unwrap_or_default();
 }
 
 fn in_a_few_words(part: &Part) -> String {

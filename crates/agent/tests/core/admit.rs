@@ -255,8 +255,7 @@ fn who_wrote_without_proof_may_answer_their_own_plain_question() {
     // The route lets the unverified talk to the agent: then the same claimed person may say which one.
     let mut story = Story::begin(agent(&[]), claimed("mail", "ulla@example.com"), "please");
     story.wants(ask("which?", None, &[]));
-    let mut answers =
-        |from: Person| word(&admitted(&story, &inbound(from, home(), text("blue")), None, TICKET));
+    let answers = |from: Person| word(&admitted(&story, &inbound(from, home(), text("blue")), None, TICKET));
     assert_eq!(answers(claimed("mail", "ulla@example.com")), "text blue");
     assert_eq!(answers(proven("mail", "ulla@example.com")), "text blue");
     assert_eq!(answers(claimed("mail", "eve@example.com")), "heard blue");

@@ -480,7 +480,7 @@ impl World<'_> {
                     0..=3 => Intent::Act { tool, args },
                     4 => Intent::Ask {
                         text: "which?".into(),
-                        to: (n % 2 == 0).then(|| "operators".to_owned()),
+                        to: n.is_multiple_of(2).then(|| "operators".to_owned()),
                         options: Vec::new(),
                     },
                     5 => Intent::Say { text: "wait".into(), files: Vec::new() },
