@@ -156,6 +156,25 @@ fn a_platform_in_the_core_is_told() {
 }
 
 #[test]
+fn only_the_outbox_reaches_a_channel() {
+    let mut senders = Vec::new();
+    for path in ["runtime", "gateway"]
+        .iter()
+        .flat_map(|krate| sources(&root().join("crates").join(krate).join("src")))
+    {
+        let text = fs::read_to_string(&path).unwrap();
+        if text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(".send(")) {
+            senders.push(path.strip_prefix(root()).unwrap().display().to_string());
+        }
+    }
+    assert_eq!(
+        senders,
+        ["crates/runtime/src/deliver.rs"],
+        "a message is sent because it was claimed from the outbox"
+    );
+}
+
+#[test]
 fn every_folder_says_what_it_is() {
     let mut silent = Vec::new();
     for folder in folders(&root()) {
