@@ -5,6 +5,11 @@
 //!
 //! Invariant: [`Store::commit`] is all or nothing, and durable (power loss included) before it returns.
 //! Invariant: a lease that was lost commits nothing.
+//! Invariant: no wake is lost, also one that comes while a worker has the thread.
+//! Invariant: messages to one place are sent one at a time, in the order they were committed.
+//! Invariant: what is written reads back the same, or is refused before it is written.
+//!
+//! `testkit::store_laws!` holds every implementation to these; [`Embedded`] is the one that ships.
 
 mod embedded;
 mod seam;
@@ -12,5 +17,5 @@ mod seam;
 pub use embedded::Embedded;
 pub use seam::{
     Again, BATCH_MAX, Batch, CLAIM_MAX, Claim, Clock, Error, KEYS_KEPT, Lease, SENT_MAX, SendState, Sent,
-    SentQuery, Settle, Store, Summary, SystemClock, VALUE_MAX, Wanted, Work,
+    SentQuery, Settle, Store, Summary, SystemClock, THREADS_MAX, VALUE_MAX, Wanted, Work,
 };

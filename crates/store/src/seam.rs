@@ -8,6 +8,8 @@ use channel::{Address, ChannelName, DeliveryKey, InboundKey, MessageRef, Outgoin
 
 /// The most messages that [`Store::sent`] returns.
 pub const SENT_MAX: usize = 10_000;
+/// The most threads that [`Store::threads`] returns.
+pub const THREADS_MAX: usize = 1_000;
 /// The most work that one [`Store::claim`] takes, whatever it asks for.
 pub const CLAIM_MAX: usize = 256;
 /// The most bytes of a kept value.
@@ -59,7 +61,8 @@ pub trait Store: Send + Sync {
     /// `Away`.
     async fn latest(&self, home: &Home) -> Result<Option<ThreadId>, Error>;
 
-    /// Threads in the order they were last written, latest first, at most `limit` of them after `skip`.
+    /// Threads in the order they were last written, latest first, at most `limit` of them (and [`THREADS_MAX`]) after
+    /// `skip`.
     ///
     /// # Errors
     /// `Away`.

@@ -13,7 +13,7 @@ use channel::{MessageRef, Outgoing, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 use store::{
     Again, BATCH_MAX, Batch, CLAIM_MAX, Claim, Clock, Error, Lease, SENT_MAX, SendState, Sent, SentQuery,
-    Settle, Store, Summary, VALUE_MAX, Wanted, Work,
+    Settle, Store, Summary, THREADS_MAX, VALUE_MAX, Wanted, Work,
 };
 use tokio::{sync::Notify, time::Instant};
 
@@ -106,7 +106,7 @@ impl Store for MemoryStore {
         let state = self.state();
         let mut threads: Vec<_> = state.threads.iter().collect();
         threads.sort_by_key(|(_, thread)| std::cmp::Reverse(thread.written));
-        let page = threads.into_iter().skip(skip).take(limit);
+        let page = threads.into_iter().skip(skip).take(limit.min(THREADS_MAX));
         Ok(page
             .map(|(id, thread)| Summary {
                 thread: id.clone(),

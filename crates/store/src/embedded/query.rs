@@ -8,10 +8,7 @@ use super::{
     codec,
     fault::{Fault, damaged},
 };
-use crate::{SENT_MAX, SendState, Sent, SentQuery, Summary};
-
-/// The most threads in one list.
-const THREADS_MAX: usize = 1_000;
+use crate::{SENT_MAX, SendState, Sent, SentQuery, Summary, THREADS_MAX};
 
 /// The events of a thread from `from` on.
 pub(super) fn load(sql: &Connection, thread: &ThreadId, from: Version) -> Result<Vec<Record>, Fault> {
