@@ -463,7 +463,7 @@ impl Desk<'_> {
             events.push(Event::Finished);
             return events;
         }
-        let text = crate::render::summary(self.thread, why);
+        let text = crate::render::summary(self.agent, self.thread, why);
         let deadline = self.agent.spec().question_deadline.0;
         let question = self.question(QuestionKind::HandOver, text, Vec::new(), audience, asked, deadline);
         events.push(Event::Asked(question));

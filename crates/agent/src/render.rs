@@ -126,8 +126,8 @@ pub fn render_reask(
     Ok(own.into_iter().chain(asked).collect())
 }
 
-/// The summary for a human who takes over: the request, the steps, why.
-pub(crate) fn summary(thread: &Thread, why: &str) -> String {
+/// The summary for a human who takes over: the request, the steps, why. Arguments that people must not see are left out.
+pub(crate) fn summary(agent: &Agent, thread: &Thread, why: &str) -> String {
     let mut text = format!("Why: {}\n", clip(why, 500));
     let run = thread.runs().len().saturating_sub(1);
     for part in parts(thread).iter().filter(|part| part.run == run).take(40) {
@@ -138,7 +138,7 @@ pub(crate) fn summary(thread: &Thread, why: &str) -> String {
             "called" => format!(
                 "ran {} {}: {} {}",
                 field("tool"),
-                clip(field("args"), 200),
+                clip(&shown_args(agent, field("tool"), field("args")), 200),
                 field("status"),
                 clip(field("error"), 200)
             ),
@@ -154,6 +154,21 @@ pub(crate) fn summary(thread: &Thread, why: &str) -> String {
     }
     text.push_str("Your answer goes to the person who asked, in your name.");
     text
+}
+
+/// The arguments of a call as people may see them.
+fn shown_args(agent: &Agent, tool: &str, args: &str) -> String {
+    let secret = agent.spec().tools.get(tool).map(|tool| tool.secret.as_slice()).unwrap_or_default();
+    if secret.is_empty() {
+        return args.to_owned();
+    }
+    let Ok(Value::Object(mut shown)) = serde_json::from_str(args) else { return "(not shown)".to_owned() };
+    for name in secret {
+        if let Some(value) = shown.get_mut(name) {
+            *value = "(not shown)".into();
+        }
+    }
+    Value::Object(shown).to_string()
 }
 
 /// The files of a thread that were kept, oldest first.

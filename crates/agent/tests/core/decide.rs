@@ -501,6 +501,24 @@ fn the_desk_answers_in_the_agents_place() {
 }
 
 #[test]
+fn a_hand_over_tells_the_desk_what_was_done_and_no_secret() {
+    let mut story = Story::new(&[]);
+    story.ran("deploy", json!({ "version": "v1", "token": "hunter2" }), failed("exit 1"));
+    story.ran("lookup", json!({ "id": 7 }), done(json!("x")));
+    let events = story.wants(Intent::HandOver { reason: "lost".into() });
+    let text = &asked(&events).text;
+    for line in [
+        "Why: lost\n",
+        "- ulla: please\n",
+        "- ran deploy {\"version\":\"v1\",\"token\":\"(not shown)\"}: failed tool_failed: exit 1\n",
+        "- ran lookup {\"id\":7}: done\n",
+    ] {
+        assert!(text.contains(line), "{line:?} is not in {text}");
+    }
+    assert!(!text.contains("hunter2"));
+}
+
+#[test]
 fn a_hand_over_before_the_first_thought_is_the_end_of_the_request() {
     // The model is away: there never was a thought, and still the request must not begin again when it is over.
     let mut story = Story::new(&[]);
