@@ -12,12 +12,14 @@ use channel::{
     Place, Said,
 };
 use store::SentQuery;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::board::{Board, With};
 
 /// How often an inbound is decided anew when the thread changes under it.
 const TRIES_MAX: u32 = 50;
+/// In how many lines the messages of a channel stand, by place: those of one place are taken one after another.
+const LINES: usize = 64;
 /// How many former conversations at a place its history shows.
 const HISTORY_GENERATIONS: u32 = 5;
 
@@ -25,6 +27,7 @@ const HISTORY_GENERATIONS: u32 = 5;
 pub struct Door {
     board: Arc<Board>,
     channel: ChannelName,
+    lines: Vec<Mutex<()>>,
     places: Semaphore,
 }
 
@@ -32,7 +35,16 @@ impl Door {
     /// The door for a channel.
     pub fn new(board: Arc<Board>, channel: ChannelName) -> Self {
         let places = Semaphore::new(board.settings.accepts_max);
-        Self { board, channel, places }
+        Self { board, channel, lines: std::iter::repeat_with(Mutex::default).take(LINES).collect(), places }
+    }
+
+    /// The line in which the messages of a place wait for each other: decided at once they would only decide in vain.
+    fn line(&self, place: &Place) -> Option<&Mutex<()>> {
+        let sum = place
+            .as_str()
+            .bytes()
+            .fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
+        self.lines.get(sum % LINES)
     }
 }
 
@@ -40,6 +52,11 @@ impl Door {
 impl Inbox for Door {
     async fn accept(&self, inbound: Inbound) -> Result<Accepted, Error> {
         self.check(&inbound)?;
+        // Whoever waits for the one before takes no room from other places.
+        let _turn = match self.line(&inbound.at.place) {
+            Some(line) => Some(line.lock().await),
+            None => None,
+        };
         let _place = self.places.acquire().await.map_err(|_| Error::retry("the gateway is stopping"))?;
         let files = self.keep_files(&inbound).await?;
         for _ in 0..TRIES_MAX {
@@ -321,7 +338,16 @@ fn file_name(hash: &str) -> String {
     format!("file:{hash}")
 }
 
-/// The store's no, as a channel must hear it: do not acknowledge.
+/// The store's no, as a channel must hear it: do not acknowledge. What the store will never take must not come again
+/// and again, or nothing behind it would be taken.
 fn away(error: &store::Error) -> Error {
-    Error::retry(error.to_string())
+    match error {
+        store::Error::Refused { .. } => Error::refused(error.to_string()),
+        store::Error::Away { .. }
+        | store::Error::Conflict { .. }
+        | store::Error::Duplicate { .. }
+        | store::Error::Fenced { .. }
+        | store::Error::Unreadable { .. }
+        | store::Error::InUse { .. } => Error::retry(error.to_string()),
+    }
 }
