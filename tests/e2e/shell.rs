@@ -322,6 +322,7 @@ async fn sigterm_ends_an_idle_gateway_quickly_and_well() {
     assert_eq!(status.code(), Some(0), "{}", world.log());
     assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
     assert!(world.log().trim_end().ends_with("stopped"), "{}", world.log());
+    assert!(!world.log().contains('\u{1b}'), "no colours in a file: {}", world.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

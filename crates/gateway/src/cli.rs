@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::{
-    io::{Read, Write},
+    io::{IsTerminal, Read, Write},
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
@@ -10,6 +10,7 @@ use std::{
 
 use agent::{Agent, Flaw, Thread, ThreadId, Version};
 use clap::{Parser, Subcommand};
+use runtime::Library;
 use store::{Embedded, Store, SystemClock};
 
 use crate::{
@@ -116,7 +117,7 @@ async fn carry_out(cli: Cli, began: Instant) -> ExitCode {
     let done = match cli.command.unwrap_or(Command::Run) {
         Command::Run => run(assembled, began).await,
         Command::Check => check(&assembled),
-        Command::Prompt { agent, thread } => prompt(&assembled, &agent, thread.as_deref()).await,
+        Command::Prompt { agent, thread } => prompt(assembled, &agent, thread.as_deref()).await,
         Command::Extract { agent, truncated } => extract(&assembled, &agent, truncated),
         Command::Schema { agent } => schema(&assembled, &agent),
         Command::Threads(ThreadsCommand::List { limit }) => list(&assembled, limit).await,
@@ -184,13 +185,14 @@ fn check(assembled: &Assembled) -> Result<(), String> {
     print(&text)
 }
 
-async fn prompt(assembled: &Assembled, name: &str, thread: Option<&str>) -> Result<(), String> {
-    let agent = find(assembled, name)?;
+async fn prompt(assembled: Assembled, name: &str, thread: Option<&str>) -> Result<(), String> {
+    find(&assembled, name)?;
     let thread = match thread {
-        Some(thread) => load(assembled, thread).await?,
+        Some(thread) => load(&assembled, thread).await?,
         None => Thread::new(ThreadId::parse("aaaaaaaaaaaaaaaa-1").ok_or("a thread has no name")?),
     };
-    let prompt = agent::render(agent, &thread).map_err(|fault| fault.what)?;
+    let agent = version_for(assembled, name, &thread).await?;
+    let prompt = agent::render(&agent, &thread).map_err(|fault| fault.what)?;
     let mut text = String::new();
     for message in &prompt.messages {
         text.push_str(&format!("=== {} ===\n{}\n", message.role.as_str(), message.text));
@@ -209,6 +211,17 @@ async fn prompt(assembled: &Assembled, name: &str, thread: Option<&str>) -> Resu
         text.push_str(&format!("  {:>6} tokens  {:>4} {}{squeezed}\n", part.tokens, part.seq, part.kind));
     }
     std::io::stderr().write_all(text.as_bytes()).map_err(|error| error.to_string())
+}
+
+/// The agent that takes the thread's next step: a request that is being worked on goes on with the version it began with.
+async fn version_for(assembled: Assembled, name: &str, thread: &Thread) -> Result<Arc<Agent>, String> {
+    let pinned = thread.agent().filter(|pinned| pinned.name == name && !thread.is_idle());
+    let store = pinned.map(|_| open(&assembled)).transpose()?;
+    let library = Library::new(assembled.agents, assembled.directory.desks.into_keys().collect());
+    match (pinned, store) {
+        (Some(pinned), Some(store)) => library.pinned(pinned, &store).await,
+        _ => library.current(name).cloned().ok_or_else(|| format!("there is no agent `{name}`")),
+    }
 }
 
 fn extract(assembled: &Assembled, name: &str, truncated: bool) -> Result<(), String> {
@@ -275,6 +288,8 @@ fn init_log(cli: &Cli) -> Result<(), String> {
     let filter =
         tracing_subscriber::EnvFilter::try_new(&cli.log).map_err(|error| format!("--log: {error}"))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for eyes; in a file or a journal they stand between the words and whoever searches for them.
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     let done = if cli.log_json { log.json().try_init() } else { log.with_target(false).try_init() };
     done.map_err(|error| error.to_string())
 }
