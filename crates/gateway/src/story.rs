@@ -6,9 +6,9 @@ use channel::{Timestamp, Verified};
 /// One line for a list: id, when, agent, where it stands, how it began.
 pub(crate) fn line(thread: &Thread, updated: Timestamp) -> String {
     let agent = thread.agent().map_or("-", |agent| agent.name.as_str());
-    let first = thread.records().iter().find_map(|record| match &record.event {
-        Event::Heard(heard) => Some(format!("{}: {}", heard.from.name, short(&heard.text, 60))),
-        _ => None,
+    let first = thread.records().iter().find_map(|record| {
+        let Event::Heard(heard) = &record.event else { return None };
+        Some(format!("{}: {}", heard.from.name, short(&heard.text, 60)))
     });
     format!(
         "{}  {updated:.0}  {agent:<10}  {:<10}  {}\n",

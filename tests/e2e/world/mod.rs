@@ -1,6 +1,7 @@
 //! The world of one test: a folder, a gateway process, and the people who talk to it.
 
 mod mail;
+mod model;
 mod shell;
 mod web;
 
@@ -16,6 +17,7 @@ use store::{Embedded, Store};
 use tempfile::TempDir;
 
 pub(crate) use mail::{Letter, Mailroom, letter};
+pub(crate) use model::{Asked, Provider, READ, WROTE};
 pub(crate) use shell::{Ran, copied_agents, copy, replace};
 pub(crate) use web::{Entry, Page, is_open_card};
 

@@ -63,6 +63,18 @@ impl Page {
         self.post(&format!("/c/{conversation}/press"), &body).await
     }
 
+    /// Answers the question of a card in words.
+    pub(crate) async fn answer(
+        &self,
+        conversation: &str,
+        id: &str,
+        card: &Entry,
+        text: &str,
+    ) -> Result<Value, String> {
+        let body = json!({ "ticket": card["ticket"], "text": text, "id": id });
+        self.post(&format!("/c/{conversation}/say"), &body).await
+    }
+
     async fn post(&self, path: &str, body: &Value) -> Result<Value, String> {
         let request = self.http.post(format!("{}{path}", self.base)).header("Origin", &self.base).json(body);
         let response =
