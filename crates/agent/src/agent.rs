@@ -128,6 +128,12 @@ impl Agent {
         }
         check_desk(source, directory, &["desk"], &spec.desk, &mut flaws);
         check_names(source, directory, &["approvers"], &spec.approvers, &mut flaws);
+        let (places, audience) = directory.desk(&spec.desk, &spec.approvers);
+        if !places.is_empty() && directory.roster(&audience).is_empty() {
+            let what = format!("nobody may answer at the desk `{}`", spec.desk);
+            let remedy = "give its places to members, or name members or groups in `approvers`".to_owned();
+            flaws.push(source.flaw(&["desk"], what, Some(remedy)));
+        }
         for (name, tool) in &spec.tools {
             self.check_tool(source, directory, name, tool, &mut flaws);
         }

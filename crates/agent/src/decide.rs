@@ -17,7 +17,7 @@ use crate::{
     id::{CallId, QuestionId, Seq},
     intent::Intent,
     policy::{Judgement, judge},
-    spec::{AskAt, Repeat, ToolSpec, Verdict},
+    spec::{AskAt, Repeat, Verdict},
     thread::{Phase, Thread, UNKNOWN_OPTIONS, hash_of},
 };
 
@@ -68,7 +68,7 @@ pub fn decide(agent: &Agent, directory: &Directory, thread: &Thread, now: Timest
         },
         Phase::Cleared(id) => desk.run_cleared(id),
         Phase::Running(id) => desk.pick_up(id),
-        Phase::Uncertain(id) => desk.ask_what_happened(id),
+        Phase::Uncertain(id) => desk.clear_up(id),
         Phase::Relaying(id) => desk.relay(id),
     }
 }
@@ -280,11 +280,7 @@ impl Desk<'_> {
     }
 
     fn desk(&self, name: &str) -> (Vec<AskedAt>, Audience) {
-        let asked = self.directory.desks.get(name).cloned().unwrap_or_default();
-        let mut members: Vec<String> = asked.iter().filter_map(|asked| asked.member.clone()).collect();
-        if members.is_empty() {
-            members.clone_from(&self.agent.spec().approvers);
-        }
+        let (asked, members) = self.directory.desk(name, &self.agent.spec().approvers);
         (asked, Audience { requester: false, members })
     }
 
@@ -341,37 +337,38 @@ impl Desk<'_> {
 
     /// The hash that the approval of this call was given for.
     fn approved_hash(&self, id: CallId) -> Option<String> {
-        self.thread.records().iter().rev().find_map(|record| match &record.event {
-            Event::Asked(Question { kind: QuestionKind::Approval { call, hash, .. }, .. }) if *call == id => {
-                Some(hash.clone())
-            }
-            _ => None,
+        self.thread.records().iter().rev().find_map(|record| {
+            let Event::Asked(Question { kind: QuestionKind::Approval { call, hash, .. }, .. }) =
+                &record.event
+            else {
+                return None;
+            };
+            (*call == id).then(|| hash.clone())
         })
     }
 
     /// A call was started, and the process that started it is gone.
     fn pick_up(&self, id: CallId) -> Step {
-        let call = self.thread.call(id);
-        let tool = call.and_then(|call| self.agent.spec().tools.get(call.tool));
-        match (call, tool.map(ToolSpec::repeat)) {
-            (Some(call), Some(Repeat::Safe | Repeat::ByKey)) if self.thread.starts(id) < STARTS_MAX => {
-                Step::Act(Call {
-                    id,
-                    tool: call.tool.to_owned(),
-                    args: call.args.clone(),
-                    hash: hash_of(call.args),
-                })
-            }
-            (_, Some(Repeat::Safe | Repeat::ByKey | Repeat::Never) | None) => {
-                let why = "the gateway stopped while it ran; its end was not seen".to_owned();
-                Step::Record(vec![Event::Acted(Acted {
-                    call: id,
-                    outcome: Outcome::Unknown { why },
-                    ms: 0,
-                    files: Vec::new(),
-                })])
-            }
-        }
+        self.again(id).unwrap_or_else(|| {
+            let why = "the gateway stopped while it ran; its end was not seen".to_owned();
+            let outcome = Outcome::Unknown { why };
+            Step::Record(vec![Event::Acted(Acted { call: id, outcome, ms: 0, files: Vec::new() })])
+        })
+    }
+
+    /// Nobody knows whether a call took effect. What may be repeated is sent again under its own name; else a human is
+    /// asked.
+    fn clear_up(&self, id: CallId) -> Step {
+        self.again(id).unwrap_or_else(|| self.ask_what_happened(id))
+    }
+
+    /// The same call once more, if its tool allows that and it was not tried too often.
+    fn again(&self, id: CallId) -> Option<Step> {
+        let call = self.thread.call(id)?;
+        let repeat = self.agent.spec().tools.get(call.tool)?.repeat;
+        let may = matches!(repeat, Repeat::Safe | Repeat::ByKey) && self.thread.starts(id) < STARTS_MAX;
+        let (tool, args, hash) = (call.tool.to_owned(), call.args.clone(), hash_of(call.args));
+        may.then_some(Step::Act(Call { id, tool, args, hash }))
     }
 
     fn ask_what_happened(&self, id: CallId) -> Step {
@@ -379,11 +376,11 @@ impl Desk<'_> {
             return self.fail(FaultKind::Internal, "the uncertain call is not in the log");
         };
         let spec = self.agent.spec();
-        let why = self.thread.records().iter().rev().find_map(|record| match &record.event {
-            Event::Acted(Acted { call, outcome: Outcome::Unknown { why }, .. }) if *call == id => {
-                Some(why.clone())
-            }
-            _ => None,
+        let why = self.thread.records().iter().rev().find_map(|record| {
+            let Event::Acted(Acted { call, outcome: Outcome::Unknown { why }, .. }) = &record.event else {
+                return None;
+            };
+            (*call == id).then(|| why.clone())
         });
         let text = format!(
             "Nobody knows whether this took effect: {}. Please look, and say what happened.",
@@ -411,11 +408,7 @@ impl Desk<'_> {
     /// A human answered in the agent's place, or nobody did in time.
     fn relay(&self, id: QuestionId) -> Step {
         let Some(home) = self.thread.home() else { return Step::Record(vec![Event::Finished]) };
-        let answer = self.thread.settled_by(id).and_then(|seq| match self.thread.event(seq)? {
-            Event::Answered(answer) => Some(answer),
-            _ => None,
-        });
-        let told = match answer {
+        let told = match self.thread.answer(id) {
             Some(answer) => {
                 let member = answer.member.clone().unwrap_or_else(|| answer.by.name.clone());
                 let text = match &answer.decision {
@@ -474,11 +467,7 @@ impl Desk<'_> {
     }
 
     fn request(&self) -> String {
-        let first = self.thread.run().first.and_then(|seq| match self.thread.event(seq)? {
-            Event::Heard(heard) => Some(heard.text.as_str()),
-            _ => None,
-        });
-        crate::render::clip(first.unwrap_or_default(), 600)
+        crate::render::clip(self.thread.request().map_or("", |heard| heard.text.as_str()), 600)
     }
 
     fn fail(&self, kind: FaultKind, what: impl Into<String>) -> Step {

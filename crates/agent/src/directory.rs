@@ -41,6 +41,13 @@ impl Directory {
             .collect()
     }
 
+    /// Where a desk is asked, and who may answer there: its members, or `others` where all its places are shared.
+    pub(crate) fn desk(&self, name: &str, others: &[String]) -> (Vec<AskedAt>, Vec<String>) {
+        let places = self.desks.get(name).cloned().unwrap_or_default();
+        let members: Vec<String> = places.iter().filter_map(|asked| asked.member.clone()).collect();
+        if members.is_empty() { (places, others.to_vec()) } else { (places, members) }
+    }
+
     /// Whether a person may answer a question. The one function for every path by which an answer comes.
     ///
     /// `requester` is the person whose request it is. An empty roster permits nobody.

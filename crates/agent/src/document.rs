@@ -155,26 +155,18 @@ fn check(source: Source<'_>, path: &[&str], value: &Value, schema: &Value) -> Ve
             inner.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
         let here: Vec<&str> = path.iter().copied().chain(inner.iter().map(String::as_str)).collect();
         let expected = at(schema, &inner);
-        match error.kind() {
-            ValidationErrorKind::AdditionalProperties { unexpected } => {
-                for key in unexpected {
-                    let whole: Vec<&str> = here.iter().copied().chain([key.as_str()]).collect();
-                    flaws.push(source.flaw(&whole, "there is no such key here", suggest(key, expected)));
-                }
+        if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() {
+            for key in unexpected {
+                let whole: Vec<&str> = here.iter().copied().chain([key.as_str()]).collect();
+                flaws.push(source.flaw(&whole, "there is no such key here", suggest(key, expected)));
             }
-            ValidationErrorKind::Required { property } => {
-                let key = property.as_str().unwrap_or_default();
-                let what = format!("the key `{key}` is missing");
-                flaws.push(source.flaw(
-                    &here,
-                    what,
-                    describe(at(schema, &[inner.as_slice(), &[key.to_owned()]].concat())),
-                ));
-            }
-            _ => {
-                let what = shorten(&error.to_string());
-                flaws.push(source.flaw(&here, what, describe(expected)));
-            }
+        } else if let ValidationErrorKind::Required { property } = error.kind() {
+            let key = property.as_str().unwrap_or_default();
+            let whole = [inner.as_slice(), &[key.to_owned()]].concat();
+            let what = format!("the key `{key}` is missing");
+            flaws.push(source.flaw(&here, what, describe(at(schema, &whole))));
+        } else {
+            flaws.push(source.flaw(&here, shorten(&error.to_string()), describe(expected)));
         }
     }
     flaws

@@ -195,11 +195,8 @@ fn choices(question: &Question) -> Vec<Choice> {
 fn refuse(thread: &Thread, seq: Seq, refusal: &Refusal, at: Timestamp) -> Outgoing {
     let question = thread.question(refusal.question);
     let settled = || {
-        let ended = thread.settled_by(refusal.question).and_then(|seq| match thread.event(seq)? {
-            Event::Answered(answer) => Some(ending(thread, answer)),
-            _ => None,
-        });
-        ended.unwrap_or_else(|| "It is closed".into())
+        let answer = thread.answer(refusal.question);
+        answer.map_or_else(|| "It is closed".into(), |answer| ending(thread, answer))
     };
     let text = match refusal.why {
         Why::NotPermitted => "You may not answer this; nothing was decided.".to_owned(),

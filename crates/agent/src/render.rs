@@ -12,7 +12,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     agent::Agent,
-    event::{Acted, Author, Decision, Event, Fault, FaultKind, Outcome, Question, QuestionKind, Record},
+    event::{
+        Acted, Author, Decision, Event, Fault, FaultKind, Outcome, Question, QuestionKind, Record, Thought,
+    },
     id::{QuestionId, Seq, ThreadId},
     prompt::{Account, Message, Output, PartAccount, Prompt},
     spec::{MessageSpec, Risk},
@@ -174,10 +176,12 @@ fn shown_args(agent: &Agent, tool: &str, args: &str) -> String {
 /// The files of a thread that were kept, oldest first.
 pub fn files(thread: &Thread) -> Vec<File> {
     let of = |record: &Record| -> Vec<File> {
-        match &record.event {
-            Event::Heard(heard) => heard.files.iter().map(|file| file.file.clone()).collect(),
-            Event::Acted(acted) => acted.files.clone(),
-            _ => Vec::new(),
+        if let Event::Heard(heard) = &record.event {
+            heard.files.iter().map(|file| file.file.clone()).collect()
+        } else if let Event::Acted(acted) = &record.event {
+            acted.files.clone()
+        } else {
+            Vec::new()
         }
     };
     thread.records().iter().flat_map(of).filter(|file| !file.hash.is_empty()).collect()
@@ -201,13 +205,10 @@ pub(crate) fn tokens(text: &str) -> u64 {
 
 /// What the provider counted against what was estimated, from the latest thought: at most three times, at least half.
 fn correction(thread: &Thread) -> (u64, u64) {
-    let last = thread.records().iter().rev().find_map(|record| match &record.event {
-        Event::Thought(thought)
-            if thought.usage.input > 0 && thought.estimated > 0 && thought.usage.calls == 1 =>
-        {
-            Some((thought.usage.input, thought.estimated))
-        }
-        _ => None,
+    let last = thread.records().iter().rev().find_map(|record| {
+        let Event::Thought(Thought { usage, estimated, .. }) = &record.event else { return None };
+        let tells = usage.input > 0 && *estimated > 0 && usage.calls == 1;
+        tells.then_some((usage.input, *estimated))
     });
     match last {
         Some((counted, estimated)) => (counted.clamp(estimated / 2, estimated.saturating_mul(3)), estimated),

@@ -273,13 +273,6 @@ pub enum Verdict {
     Deny,
 }
 
-impl ToolSpec {
-    /// What may happen when nobody knows whether a call took effect.
-    pub fn repeat(&self) -> Repeat {
-        self.repeat
-    }
-}
-
 impl Default for OutputSpec {
     fn default() -> Self {
         Self { ask_as: Output::default(), reasks: defaults::reasks() }

@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::{
     canonical::args_hash,
     event::{
-        AgentRef, Author, Decision, Event, Fault, Heard, Outcome, Question, QuestionKind, Record, Thought,
-        Usage,
+        AgentRef, Answer, Author, Decision, Event, Fault, Heard, Outcome, Question, QuestionKind, Record,
+        Thought, Usage,
     },
     id::{CallId, QuestionId, Seq, ThreadId, Version},
     intent::Intent,
@@ -165,11 +165,7 @@ impl Thread {
 
     /// Where it stands.
     pub fn phase(&self) -> Phase {
-        match self.state {
-            Phase::Empty | Phase::Finished | Phase::Cancelled => self.state,
-            _ if self.paused => Phase::Paused,
-            state => state,
-        }
+        if self.paused && !self.is_idle() { Phase::Paused } else { self.state }
     }
 
     /// Whether the next message begins a new request.
@@ -200,6 +196,11 @@ impl Thread {
         self.settled.get(&id).copied()
     }
 
+    /// The answer that settled a question, if it was one.
+    pub fn answer(&self, id: QuestionId) -> Option<&Answer> {
+        if let Some(Event::Answered(answer)) = self.event(self.settled_by(id)?) { Some(answer) } else { None }
+    }
+
     /// The thought at a place.
     pub fn thought(&self, seq: Seq) -> Option<&Thought> {
         match self.event(seq) {
@@ -210,15 +211,15 @@ impl Thread {
 
     /// What a call runs: read from the thought that asked for it, or from the question whether to run it again.
     pub fn call(&self, id: CallId) -> Option<CallView<'_>> {
-        match self.event(id.0)? {
-            Event::Thought(Thought { intent: Intent::Act { tool, args }, .. }) => {
-                Some(CallView { tool, args })
-            }
-            Event::Asked(Question { kind: QuestionKind::Unknown { tool, args, .. }, .. }) => {
-                Some(CallView { tool, args })
-            }
-            _ => None,
+        if let Some(Thought { intent: Intent::Act { tool, args }, .. }) = self.thought(id.0) {
+            return Some(CallView { tool, args });
         }
+        if let Some(Question { kind: QuestionKind::Unknown { tool, args, .. }, .. }) =
+            self.question(QuestionId(id.0))
+        {
+            return Some(CallView { tool, args });
+        }
+        None
     }
 
     /// How often a call was started.
@@ -235,18 +236,20 @@ impl Thread {
 
     /// The person whose request is being worked on.
     pub fn requester(&self) -> Option<&Person> {
-        match self.event(self.run.first?) {
-            Some(Event::Heard(heard)) => Some(&heard.from),
-            _ => None,
-        }
+        self.request().map(|heard| &heard.from)
+    }
+
+    /// The message that began the request that is being worked on.
+    pub fn request(&self) -> Option<&Heard> {
+        if let Some(Event::Heard(heard)) = self.event(self.run.first?) { Some(heard) } else { None }
     }
 
     /// The latest message heard, for replies.
     pub fn last_heard(&self) -> Option<&Heard> {
-        self.records.iter().rev().find_map(|record| match &record.event {
-            Event::Heard(heard) => Some(heard),
-            _ => None,
-        })
+        self.records
+            .iter()
+            .rev()
+            .find_map(|record| if let Event::Heard(heard) = &record.event { Some(heard) } else { None })
     }
 
     /// The platform's name of the latest message heard.
@@ -256,17 +259,15 @@ impl Thread {
 
     /// When the same call, this tool with arguments of this hash, was last denied by a human.
     pub fn denied_at(&self, tool: &str, hash: &str) -> Option<Timestamp> {
-        self.records.iter().rev().find_map(|record| match &record.event {
-            Event::Answered(answer) if matches!(answer.decision, Decision::Reject { .. }) => {
-                match &self.question(answer.question)?.kind {
-                    QuestionKind::Approval { tool: of, hash: denied, .. } if of == tool && denied == hash => {
-                        Some(record.at)
-                    }
-                    _ => None,
-                }
-            }
-            _ => None,
-        })
+        let denies = |record: &&Record| {
+            let Event::Answered(Answer { question, decision: Decision::Reject { .. }, .. }) = &record.event
+            else {
+                return false;
+            };
+            let kind = self.question(*question).map(|question| &question.kind);
+            matches!(kind, Some(QuestionKind::Approval { tool: of, hash: denied, .. }) if of == tool && denied == hash)
+        };
+        self.records.iter().rev().find(denies).map(|record| record.at)
     }
 
     /// The time this request was worked on by `now`: waiting for people does not count.

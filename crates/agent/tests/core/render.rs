@@ -670,6 +670,13 @@ fn what_the_configuration_does_not_know_is_told_with_its_line() {
             "{to} is not told: {flaws:#?}"
         );
     }
+    // A shared room is a desk only if somebody may answer there.
+    assert_eq!(check("desk = \"operators\"", "desk = \"hall\""), []);
+    let flaws = check("desk = \"operators\"\napprovers = [\"operators\"]", "desk = \"hall\"\napprovers = []");
+    assert!(
+        flaws.iter().any(|(line, what)| line.contains("hall") && what.contains("nobody may answer")),
+        "{flaws:#?}"
+    );
     // High risk without a rule asks, so somebody must be there to ask.
     let flaws = check("approvers = [\"operators\"]", "approvers = []");
     assert!(
