@@ -31,11 +31,11 @@ pub(crate) fn failed(kind: FaultKind, what: impl Into<String>) -> Outcome {
     Outcome::Failed(Fault { kind, what: what.into() })
 }
 
-/// A failure after which nobody knows whether there was an effect.
+/// A failure after which nobody knows whether there was an effect. Only what changes nothing has simply failed: a call
+/// that runs once by its key is sent again under that key, and a human is asked about one that must not be repeated.
 pub(crate) fn uncertain(repeat: Repeat, kind: FaultKind, what: String) -> Outcome {
     match repeat {
-        Repeat::Never => Outcome::Unknown { why: what },
-        Repeat::ByKey => failed(kind, format!("{what} It may have taken effect all the same.")),
+        Repeat::Never | Repeat::ByKey => Outcome::Unknown { why: what },
         Repeat::Safe => failed(kind, what),
     }
 }

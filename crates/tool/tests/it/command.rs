@@ -204,13 +204,12 @@ async fn a_time_out_is_a_failure_only_where_repeating_does_no_harm() {
     for repeat in ["safe", "by_key", "never"] {
         let spec = command(json!(["tools/slow"]), json!({ "timeout": "300ms", "repeat": repeat }));
         let ended = bench.run(&spec, json!({})).await;
-        let why = if repeat == "never" {
-            unknown(&ended)
-        } else {
+        let why = if repeat == "safe" {
             let (kind, what) = failed(&ended);
             assert_eq!(kind, FaultKind::ToolTimeout);
-            assert_eq!(what.contains("may have taken effect"), repeat == "by_key", "{what}");
             what
+        } else {
+            unknown(&ended)
         };
         assert!(why.contains("had not ended after 300ms") && why.contains("almost there"), "{why}");
     }
