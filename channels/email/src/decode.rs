@@ -510,6 +510,23 @@ mod tests {
         }
     }
 
+    /// Who sends first under somebody's message id must not make theirs a duplicate.
+    #[test]
+    fn only_the_same_mail_of_the_same_sender_is_the_same() {
+        let config = config();
+        let (_, raw) = payloads().into_iter().find(|(name, _)| name == "plain").unwrap();
+        let text = String::from_utf8(raw).unwrap();
+        let key = |text: &str| match decoded(text.as_bytes(), &config) {
+            Decoded::Inbound(inbound) => inbound.keys[1].clone(),
+            other @ (Decoded::Ignored { .. } | Decoded::Refused { .. }) => panic!("{other:?}"),
+        };
+        assert_eq!(key(&text), key(&text.replace("Delivered-To: bot@", "Delivered-To: bot+x@")));
+        assert_ne!(key(&text), key(&text.replace("ana@mail.test>", "eve@mail.test>")));
+        assert_ne!(key(&text), key(&text.replace("dmarc=pass", "dmarc=fail")));
+        assert_ne!(key(&text), key(&text.replace("4711", "4712")));
+        assert_ne!(key(&text), key(&text.replace("<m1@", "<m2@")));
+    }
+
     /// A forger may write anything below the first line that our own server wrote, and is never proven by it.
     #[test]
     fn nothing_a_sender_writes_proves_them() {

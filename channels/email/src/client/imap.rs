@@ -3,6 +3,7 @@
 mod session;
 
 use std::{
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,6 +21,8 @@ use crate::{
 
 /// A connection that lasted this long was a good one: the next fault is a first fault.
 const GOOD_AFTER: Duration = Duration::from_secs(60);
+/// How long a connection may take to end in good order.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many mails are asked about at once.
 const BATCH: usize = 50;
 /// Of a mail above the limit, this much is read.
@@ -79,11 +82,7 @@ impl Reader {
         let mut failures = 0;
         loop {
             let started = Instant::now();
-            let fault = tokio::select! {
-                () = ingress.stop.cancelled() => return Ok(()),
-                fault = self.session(ingress, dkim.as_ref()) => fault,
-            };
-            let Err(error) = fault else { return Ok(()) };
+            let Err(error) = self.session_until_stop(ingress, dkim.as_ref()).await else { return Ok(()) };
             failures = if started.elapsed() > GOOD_AFTER { 0 } else { failures + 1 };
             let wait = back_off(failures, error.kind);
             tracing::warn!(channel = %self.name, "not reading mail: {error}; trying again in {} ms", wait.as_millis());
@@ -91,6 +90,18 @@ impl Reader {
             tokio::select! {
                 () = ingress.stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// A mail that was taken when the order to stop came is marked as taken, if the server is quick.
+    async fn session_until_stop(&self, ingress: &Ingress, dkim: Option<&Dkim>) -> Result<(), Error> {
+        let mut session = pin!(self.session(ingress, dkim));
+        tokio::select! {
+            ended = &mut session => ended,
+            () = ingress.stop.cancelled() => {
+                let _ = tokio::time::timeout(STOP_TIMEOUT, session).await;
+                Ok(())
             }
         }
     }
@@ -103,6 +114,10 @@ impl Reader {
         tracing::info!(channel = %self.name, mailbox = %self.config.mailbox, idle = session.has_idle(), "reading mail");
         if plan != Plan::Onward {
             self.take(&mut session, ingress, dkim, &mut cursor, plan).await?;
+            if ingress.stop.is_cancelled() {
+                // Not all were taken; the next start looks through them again.
+                return Ok(());
+            }
             let behind = session.uid_next().saturating_sub(1);
             cursor.uid = cursor.uid.max(behind);
             self.advance(ingress, &mut cursor).await?;
@@ -173,6 +188,9 @@ impl Reader {
         for batch in uids.chunks(BATCH) {
             let parts = session.sizes(batch).await?;
             for part in parts {
+                if ingress.stop.is_cancelled() {
+                    return Ok(());
+                }
                 self.take_one(session, ingress, dkim, &part, cursor.validity).await?;
                 if plan == Plan::Onward {
                     cursor.uid = part.uid;
@@ -269,7 +287,10 @@ impl Reader {
             failures += 1;
             tracing::warn!(channel = %self.name, uid, "mail waits: {error}");
             ingress.health.down(error.to_string());
-            tokio::time::sleep(back_off(failures, error.kind)).await;
+            tokio::select! {
+                () = ingress.stop.cancelled() => return Err(error),
+                () = tokio::time::sleep(back_off(failures, error.kind)) => {}
+            }
         }
     }
 
