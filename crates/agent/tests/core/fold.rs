@@ -609,7 +609,7 @@ proptest! {
                 Event::Started(started) => {
                     let spec = &agent.spec().tools[&started.tool];
                     prop_assert_eq!(&args_hash(&started.args), &started.hash);
-                    if spec.repeat() == Repeat::Never {
+                    if spec.repeat == Repeat::Never {
                         prop_assert_eq!(thread.starts(started.call), 1, "{}", tell(thread));
                     }
                     prop_assert!(thread.starts(started.call) <= 3);
