@@ -358,6 +358,23 @@ fn a_call_that_may_repeat_is_begun_at_most_three_times() {
 }
 
 #[test]
+fn an_unknown_end_of_a_call_that_may_repeat_is_cleared_up_by_running_it_again() {
+    for tool in ["lookup", "charge"] {
+        let mut story = Story::new(&[]);
+        let call = CallId(story.thought(act(tool, json!({}))));
+        for _ in 1..=2 {
+            story.started(call, tool, &json!({}));
+            story.acted(call, Outcome::Unknown { why: "time-out".into() });
+            assert!(runs(&story.step(), call), "{tool}");
+        }
+        story.started(call, tool, &json!({}));
+        story.acted(call, Outcome::Unknown { why: "time-out".into() });
+        assert!(matches!(asked(&story.record()).kind, QuestionKind::Unknown { .. }));
+        assert_eq!(story.thread.starts(call), 3);
+    }
+}
+
+#[test]
 fn a_call_whose_tool_is_gone_is_not_run_again() {
     let mut story = Story::new(&[]);
     let call = CallId(story.thought(act("teleport", json!({}))));
