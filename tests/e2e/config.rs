@@ -80,7 +80,12 @@ fn a_key_that_is_none_is_told() {
 /// remedy.
 const BROKEN: &[(&str, &[(&str, &str)])] = &[
     ("agents = \"AGENTS\"", &[]),
+    ("stor = 1", &[("stor", "did you mean `store`?")]),
     ("default_agent = \"nobody\"", &[("default_agent", "the agents are: deploy, support")]),
+    ("[runtime]", &[]),
+    ("turns = \"many\"", &[("runtime.turns", "Threads stepped at the same time")]),
+    ("drain = \"soon\"", &[("runtime.drain", "How long work in flight")]),
+    ("send_for = \"later\"", &[("runtime.send_for", "How long a message is tried")]),
     ("[channels.web]", &[]),
     ("kind = \"web\"", &[]),
     ("listen = 7420", &[("channels.web.listen", "an IP address and a port")]),
@@ -248,8 +253,8 @@ fn adapted(folder: &TempDir, text: &str) -> PathBuf {
             "agents = \"agents\"",
             &format!("agents = {:?}", root().join("agents").display().to_string()),
         )
-        // With `people`, nobody on the page is `local` any more.
-        .replace("web = \"local\"", "web = \"ana\"");
+        // With `people`, nobody on the page is `you` any more.
+        .replace("web = \"you\"", "web = \"ana\"");
     let path = folder.path().join("config.toml");
     fs::write(&path, text).unwrap();
     path

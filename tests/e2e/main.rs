@@ -1,5 +1,13 @@
 //! End-to-end tests: the gateway as a process of its own, talked to over the real protocols.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::print_stderr,
+    reason = "a test says that something is wrong by failing, and looks for one thing among many"
+)]
+
 mod config;
 mod crash;
 mod email;

@@ -97,7 +97,7 @@ impl Default for Settings {
             listen: "127.0.0.1:7420".to_owned(),
             hosts: Vec::new(),
             people: BTreeMap::new(),
-            local: "local".to_owned(),
+            local: "you".to_owned(),
             title: "Switchboard".to_owned(),
             examples: vec!["deploy v1.4 to production".to_owned(), "Where is my order 1001?".to_owned()],
             session: Span(Duration::from_hours(14 * 24)),
@@ -296,7 +296,7 @@ mod tests {
     fn empty_settings_are_a_loopback_page_for_the_local_person() {
         let config = check(serde_json::json!({})).ok().unwrap();
         assert!(config.listen.ip().is_loopback());
-        assert_eq!(config.who.ids(), ["local"]);
+        assert_eq!(config.who.ids(), ["you"]);
         assert_eq!(config.who.grounds(), "loopback page");
     }
 

@@ -156,9 +156,9 @@ async fn a_message_is_acknowledged_once_it_is_durable_and_comes_back_on_the_stre
         (&json!("heard"), &json!("hello"), &json!(true))
     );
     let heard = world.memory.heard.lock().unwrap()[0].clone();
-    assert_eq!(heard.from.id, "local");
+    assert_eq!(heard.from.id, "you");
     assert_eq!(heard.from.verified, Verified::Proven { by: "loopback page".to_owned() });
-    assert_eq!(heard.keys[0].as_str(), format!("web:local/{id}:client-0001"));
+    assert_eq!(heard.keys[0].as_str(), format!("web:you/{id}:client-0001"));
 }
 
 #[tokio::test]
@@ -319,11 +319,11 @@ async fn places_of_others_are_out_of_reach() {
 async fn a_stream_that_comes_back_gets_the_rest_and_nothing_twice() {
     let (world, browser) = loopback().await;
     let id = browser.begin().await;
-    let here = place("local", &id);
+    let here = place("you", &id);
     for n in 0..3 {
         world.say(outgoing(&format!("t{n}"), &here, text(&format!("text {n}")))).await;
     }
-    let inbox = world.web.place("local").unwrap();
+    let inbox = world.web.place("you").unwrap();
     world.say(outgoing("d0", &inbox, text("desk 0"))).await;
     // Stops in the middle of what was there: after two of four.
     let mut stream = browser.stream(&id, None).await;
@@ -356,7 +356,7 @@ async fn what_another_process_said_is_found_without_being_told() {
     let id = browser.begin().await;
     let mut stream = browser.stream(&id, None).await;
     stream.expect("synced").await;
-    let here = place("local", &id);
+    let here = place("you", &id);
     world.memory.record(&here, Said::Sent(Box::new(outgoing("t1", &here, text("from elsewhere")))));
     assert_eq!(stream.expect("entry").await["key"], "t1");
 }
@@ -365,7 +365,7 @@ async fn what_another_process_said_is_found_without_being_told() {
 async fn a_card_is_shown_pressed_and_rewritten() {
     let (world, browser) = loopback().await;
     let id = browser.begin().await;
-    let here = place("local", &id);
+    let here = place("you", &id);
     let mut stream = browser.stream(&id, None).await;
     stream.expect("synced").await;
     world.say(outgoing("t1", &here, card("q1.abc", CardState::Open { deadline: Timestamp::now() }))).await;
@@ -422,13 +422,13 @@ async fn a_desk_s_card_waits_for_its_person_in_every_conversation() {
 async fn what_is_for_one_person_is_shown_to_nobody_else() {
     let (world, browser) = loopback().await;
     let id = browser.begin().await;
-    let here = place("local", &id);
+    let here = place("you", &id);
     let only = |id: &str| {
         let verified = Verified::Proven { by: "token".to_owned() };
         Some(Person { channel: address(&here).channel, id: id.to_owned(), name: id.to_owned(), verified })
     };
     world.say(Outgoing { only: only("ben"), ..outgoing("t1", &here, text("for Ben")) }).await;
-    world.say(Outgoing { only: only("local"), ..outgoing("t2", &here, text("for you")) }).await;
+    world.say(Outgoing { only: only("you"), ..outgoing("t2", &here, text("for you")) }).await;
     let mut stream = browser.stream(&id, None).await;
     let shown = stream.expect("entry").await;
     assert_eq!((&shown["key"], &shown["kind"]), (&json!("t2"), &json!("note")));
@@ -439,7 +439,7 @@ async fn hostile_words_of_a_model_arrive_inert() {
     let (world, browser) = loopback().await;
     let id = browser.begin().await;
     let words = "See <script>alert(1)</script> <img src=x onerror=alert(1)> [go](javascript:alert(1)) ![p](https://evil.example/p)";
-    world.say(outgoing("t1", &place("local", &id), text(words))).await;
+    world.say(outgoing("t1", &place("you", &id), text(words))).await;
     let shown = browser.stream(&id, None).await.expect("entry").await;
     let html = shown["html"].as_str().unwrap();
     assert!(html.contains("<a>go</a>"), "{html}");
@@ -453,7 +453,7 @@ async fn hostile_words_of_a_model_arrive_inert() {
 async fn work_is_shown_while_it_lasts() {
     let (world, browser) = loopback().await;
     let id = browser.begin().await;
-    let here = address(&place("local", &id));
+    let here = address(&place("you", &id));
     let mut stream = browser.stream(&id, None).await;
     stream.expect("synced").await;
     assert_eq!(stream.expect("typing").await["on"], false);
@@ -558,7 +558,7 @@ async fn sending_names_the_message_and_knows_its_people() {
     let (world, _browser) = loopback().await;
     let attempt = Attempt { number: 1, amends: None, files: vec![] };
     let send = async |place: &Place| world.web.send(&outgoing("t1", place, text("x")), &attempt).await;
-    assert_eq!(send(&place("local", "inbox")).await.unwrap().message.unwrap().as_str(), "t1");
+    assert_eq!(send(&place("you", "inbox")).await.unwrap().message.unwrap().as_str(), "t1");
     assert_eq!(send(&place("ben", "inbox")).await.unwrap_err().kind, ErrorKind::Refused);
-    assert_eq!(send(&Place::new("local")).await.unwrap_err().kind, ErrorKind::Refused);
+    assert_eq!(send(&Place::new("you")).await.unwrap_err().kind, ErrorKind::Refused);
 }

@@ -119,22 +119,58 @@ pub fn read_part<T: DeserializeOwned + JsonSchema>(
     path: &[&str],
     value: &Value,
 ) -> Result<T, Vec<Flaw>> {
+    match read_what_is_sound(source, path, value) {
+        (Some(read), flaws) if flaws.is_empty() => Ok(read),
+        (_, flaws) => Err(flaws),
+    }
+}
+
+/// Reads a part of a file as if the keys with flaws were left out, so that more can be found out about the rest. Nothing
+/// where that cannot be: a key that must be there is wrong, or missing.
+pub fn read_what_is_sound<T: DeserializeOwned + JsonSchema>(
+    source: Source<'_>,
+    path: &[&str],
+    value: &Value,
+) -> (Option<T>, Vec<Flaw>) {
     let schema = schema_of::<T>();
     let mut flaws = check(source, path, value, &schema);
-    if flaws.is_empty() {
-        match serde_path_to_error::deserialize(value) {
-            Ok(read) => return Ok(read),
-            Err(error) => {
-                let inner = error.path().to_string();
-                let inner = inner.replace(['[', ']'], ".");
-                let inner = inner.split('.').filter(|part| !part.is_empty() && *part != "?");
-                let whole: Vec<&str> = path.iter().copied().chain(inner).collect();
-                flaws.push(source.flaw(&whole, error.inner().to_string(), None));
-            }
-        }
+    let mut rest = value.clone();
+    for flaw in &flaws {
+        let inner: Vec<&str> = flaw.key.split('.').skip(path.len()).collect();
+        leave_out(&mut rest, &inner);
     }
+    // Each turn leaves out one key, so this comes to an end.
+    let read = loop {
+        let error = match serde_path_to_error::deserialize(&rest) {
+            Ok(read) => break Some(read),
+            Err(error) => error,
+        };
+        let inner = error.path().to_string().replace(['[', ']'], ".");
+        let inner: Vec<&str> = inner.split('.').filter(|part| !part.is_empty() && *part != "?").collect();
+        let told = error.inner().to_string();
+        // What is missing only because it was left out was told before.
+        if flaws.is_empty() || !told.starts_with("missing field") {
+            let whole: Vec<&str> = path.iter().copied().chain(inner.iter().copied()).collect();
+            let keys: Vec<String> = inner.iter().map(|&key| key.to_owned()).collect();
+            flaws.push(source.flaw(&whole, told, describe(at(&schema, &keys))));
+        }
+        if !leave_out(&mut rest, &inner) {
+            break None;
+        }
+    };
     flaws.sort();
-    Err(flaws)
+    flaws.dedup();
+    (read, flaws)
+}
+
+/// Takes a key out of its table. Items of arrays stay: the places of those behind them would change.
+fn leave_out(value: &mut Value, path: &[&str]) -> bool {
+    let Some((last, tables)) = path.split_last() else { return false };
+    let table = tables.iter().try_fold(value, |value, key| match key.parse::<usize>() {
+        Ok(place) if value.is_array() => value.get_mut(place),
+        Ok(_) | Err(_) => value.get_mut(*key),
+    });
+    table.and_then(Value::as_object_mut).is_some_and(|table| table.remove(*last).is_some())
 }
 
 /// The JSON Schema of a settings type, without references.
@@ -245,6 +281,9 @@ mod tests {
         /// How long.
         #[serde(default)]
         wait: Option<Span>,
+        /// How long between two.
+        #[serde(default)]
+        pause: Option<Span>,
         #[serde(default)]
         many: Vec<Item>,
     }
@@ -281,12 +320,13 @@ mod tests {
 
     #[test]
     fn a_value_that_does_not_parse_names_its_key() {
-        assert_eq!(
-            flaws("listen = \"x\"\nwait = \"soon\"\n"),
-            [
-                "shop.toml:2: wait: `soon` is not a length of time; write for example \"30s\", \"5m\", \"2h\" or \"7d\""
-            ]
-        );
+        let told = flaws("listen = \"x\"\nwait = \"soon\"\npause = \"later\"\nlisten2 = 1\n");
+        assert_eq!(told.len(), 3, "each is told, whatever else is wrong: {told:#?}");
+        for key in ["2: wait: `soon`", "3: pause: `later`"] {
+            assert!(
+                told.iter().any(|told| told.starts_with(&format!("shop.toml:{key} is not a length of time")))
+            );
+        }
         assert!(flaws("listen = \n")[0].starts_with("shop.toml:1: "));
     }
 }

@@ -37,7 +37,7 @@ pub use agent::Agent;
 pub use canonical::{args_hash, canonical};
 pub use decide::{Call, Step, decide, escalate, lost};
 pub use directory::Directory;
-pub use document::{Flaw, Source, parse, read, read_part, schema_of};
+pub use document::{Flaw, Source, parse, read, read_part, read_what_is_sound, schema_of};
 pub use event::*;
 pub use extract::{Extracted, Extractor, Rejection};
 pub use grammar::read as read_reply;

@@ -15,13 +15,15 @@ mod outgoing;
 mod seam;
 mod span;
 
-pub use address::{Address, ChannelName, DeliveryKey, InboundKey, MessageRef, Person, Place, Ticket, Verified};
+pub use address::{
+    Address, ChannelName, DeliveryKey, InboundKey, MessageRef, Person, Place, Ticket, Verified,
+};
 pub use error::{Error, Kind as ErrorKind};
 pub use inbound::{Addressed, Attachment, Body, Inbound};
 pub use outgoing::{Card, CardState, Choice, Comment, Content, Field, File, Outgoing, Style, Text};
 pub use seam::{
-    Accepted, Attempt, Capabilities, Channel, Correlation, Entry, Health, HealthState, Inbox, Ingress, Kind, Receipt,
-    Said, Setup, Signal,
+    Accepted, Attempt, Capabilities, Channel, Correlation, Entry, Health, HealthState, Inbox, Ingress, Kind,
+    Receipt, Said, Setup, Signal,
 };
 pub use span::Span;
 

@@ -248,6 +248,9 @@ pub struct Setup<'a> {
 
 impl fmt::Debug for Setup<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Setup").field("name", &self.name).field("folder", &self.folder).finish_non_exhaustive()
+        f.debug_struct("Setup")
+            .field("name", &self.name)
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
     }
 }

@@ -20,7 +20,9 @@ impl Span {
     /// # Errors
     /// A sentence that says what is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let bad = || format!("`{text}` is not a length of time; write for example \"30s\", \"5m\", \"2h\" or \"7d\"");
+        let bad = || {
+            format!("`{text}` is not a length of time; write for example \"30s\", \"5m\", \"2h\" or \"7d\"")
+        };
         let span: jiff::Span = text.parse().map_err(|_| bad())?;
         let relative = jiff::SpanRelativeTo::days_are_24_hours();
         let exact = span.to_duration(relative).map_err(|_| bad())?;

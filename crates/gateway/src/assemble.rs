@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use agent::{Agent, AskedAt, Directory, Flaw, Source, Tickets, read};
+use agent::{Agent, AskedAt, Directory, Flaw, Source, Tickets, parse, read_what_is_sound};
 use channel::{Address, Channel, ChannelName, Place, Setup};
 use model::Model;
 use runtime::{Board, Library, Serving, serve};
@@ -58,7 +58,9 @@ pub fn assemble(path: &Path) -> Result<Assembled, Vec<Flaw>> {
         }]
     })?;
     let source = Source { file: &file, text: &text };
-    let config: Config = read(source)?;
+    // What is wrong in one table must not hide what is wrong in another one.
+    let (config, mut found) = read_what_is_sound::<Config>(source, &[], &parse(source)?);
+    let Some(config) = config else { return Err(found) };
     let base =
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let mut bench = Bench { source, base: &base, flaws: Vec::new() };
@@ -78,7 +80,10 @@ pub fn assemble(path: &Path) -> Result<Assembled, Vec<Flaw>> {
         ));
     }
 
-    let mut flaws = bench.flaws;
+    // A key that is wrong counts as left out, so what seems wrong with it beyond that is only a consequence.
+    let known: BTreeSet<String> = found.iter().map(|flaw| flaw.key.clone()).collect();
+    found.extend(bench.flaws.into_iter().filter(|flaw| flaw.file != file || !known.contains(&flaw.key)));
+    let mut flaws = found;
     if !flaws.is_empty() {
         flaws.sort();
         flaws.dedup();

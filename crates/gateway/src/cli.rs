@@ -12,6 +12,7 @@ use agent::{Agent, Flaw, Thread, ThreadId, Version};
 use clap::{Parser, Subcommand};
 use runtime::Library;
 use store::{Embedded, Store, SystemClock};
+use tracing_subscriber::EnvFilter;
 
 use crate::{
     assemble::{Assembled, assemble, start},
@@ -20,6 +21,9 @@ use crate::{
 
 /// How much of standard input `extract` reads, in bytes.
 const INPUT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// What is never logged, at whatever level.
+const QUIET: [&str; 3] = ["async_imap=off", "imap_proto=off", "lettre=off"];
 
 /// A gateway between people and small LLM agents.
 #[derive(Debug, Parser)]
@@ -285,8 +289,7 @@ fn find<'a>(assembled: &'a Assembled, name: &str) -> Result<&'a Agent, String> {
 }
 
 fn init_log(cli: &Cli) -> Result<(), String> {
-    let filter =
-        tracing_subscriber::EnvFilter::try_new(&cli.log).map_err(|error| format!("--log: {error}"))?;
+    let filter = EnvFilter::try_new(&cli.log).map_err(|error| format!("--log: {error}"))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Colours are for eyes; in a file or a journal they stand between the words and whoever searches for them.
     let log = log.with_ansi(std::io::stderr().is_terminal());

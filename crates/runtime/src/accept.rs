@@ -309,24 +309,26 @@ impl Board {
 
 /// What people said in a thread at a place: requests, and answers in words.
 fn heard_at(thread: &Thread, at: &channel::Address) -> Vec<Entry> {
-    let entry = |n: usize, record: &agent::Record| {
-        let (from, text, files) = match &record.event {
-            Event::Heard(heard) => {
-                let files = heard.files.iter().map(|file| file.file.clone()).collect();
-                (&heard.from, heard.text.clone(), files)
-            }
-            Event::Answered(answer) if answer.how == How::Wrote && answer.at == *at => {
-                (&answer.by, answer.words.clone(), Vec::new())
-            }
-            Event::Refused(refusal) if refusal.how == How::Wrote && refusal.at == *at => {
-                (&refusal.by, refusal.words.clone(), Vec::new())
-            }
-            _ => return None,
+    let words = |how: How, place: &channel::Address| how == How::Wrote && place == at;
+    let entry = |(n, record): (usize, &agent::Record)| {
+        let (from, text, files) = if let Event::Heard(heard) = &record.event {
+            let files = heard.files.iter().map(|file| file.file.clone()).collect();
+            (&heard.from, &heard.text, files)
+        } else if let Event::Answered(answer) = &record.event
+            && words(answer.how, &answer.at)
+        {
+            (&answer.by, &answer.words, Vec::new())
+        } else if let Event::Refused(refusal) = &record.event
+            && words(refusal.how, &refusal.at)
+        {
+            (&refusal.by, &refusal.words, Vec::new())
+        } else {
+            return None;
         };
-        let said = Said::Heard { from: from.clone(), text, files };
+        let said = Said::Heard { from: from.clone(), text: text.clone(), files };
         Some(Entry { id: entry_id(record.at, n as u64, 0), at: record.at, said })
     };
-    thread.records().iter().enumerate().filter_map(|(n, record)| entry(n, record)).collect()
+    thread.records().iter().enumerate().filter_map(entry).collect()
 }
 
 /// A name that sorts by time, then by place in the log.
