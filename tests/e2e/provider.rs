@@ -238,11 +238,7 @@ async fn after_three_failures_a_person_takes_over_and_answers() {
     page.say(&talk, "second-message-001", "deploy v1.3 to staging").await.unwrap();
     let asked = provider.next().await;
     same_as_printed(&world, "deploy", &asked).await;
-    assert!(
-        asked.context().contains("<request from=\"local\">\ndeploy v1.3 to staging"),
-        "{}",
-        asked.context()
-    );
+    assert!(asked.context().contains("\">\ndeploy v1.3 to staging\n</request>"), "{}", asked.context());
     asked.call("finish", &json!({ "text": "Not today." }));
     page.wait_said(&talk, "Not today.").await;
 }
@@ -311,11 +307,7 @@ async fn nobody_is_left_in_silence_while_no_model_answers() {
     page.answer("inbox", "answer-0000000001", &card, "The model was down.").await.unwrap();
     page.wait_said(&talk, "The model was down.").await;
     let asked = provider.next().await;
-    assert!(
-        asked.context().contains("<request from=\"local\">\ndeploy v1.3 to staging then"),
-        "{}",
-        asked.context()
-    );
+    assert!(asked.context().contains("\">\ndeploy v1.3 to staging then\n</request>"), "{}", asked.context());
     asked.call("finish", &json!({ "text": "Here I am again." }));
     page.wait_said(&talk, "Here I am again.").await;
     nothing_leaked(&world, false).await;

@@ -74,7 +74,7 @@ kind = "web"
 [channels.fax]
 kind = "fax"
 [members.ana]
-web = "local"
+web = "you"
 slack = "U1"
 [groups]
 operators = ["ana", "zoe"]

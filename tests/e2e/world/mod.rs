@@ -1,5 +1,6 @@
 //! The world of one test: a folder, a gateway process, and the people who talk to it.
 
+mod browser;
 mod mail;
 mod model;
 mod shell;
@@ -16,6 +17,7 @@ use agent::{Event, Thread, Version};
 use store::{Embedded, Store};
 use tempfile::TempDir;
 
+pub(crate) use browser::{Driver, Screen, Window};
 pub(crate) use mail::{Letter, Mailroom, letter};
 pub(crate) use model::{Asked, Provider, READ, WROTE};
 pub(crate) use shell::{Ran, copied_agents, copy, replace};
@@ -208,7 +210,7 @@ impl Drop for World {
 /// Members, desks and routes for the page alone: the local person may approve everything.
 pub(crate) const LOCAL: &str = r#"
 [members.you]
-web = "local"
+web = "you"
 [groups]
 operators = ["you"]
 finance = ["you"]
