@@ -182,6 +182,7 @@ pub struct Limits {
     /// The most text that is taken from a mail, in bytes; the rest is cut off with a mark.
     pub text_bytes: usize,
     /// The most mails sent in one conversation within an hour; more wait. It stops two robots that answer each other.
+    /// To an address that nobody proved, the most in all its conversations together: it may be anybody's.
     pub sent_per_hour: usize,
 }
 

@@ -104,10 +104,11 @@ impl Channel for Email {
             Encoded::Mail(mail) => mail,
             Encoded::Nothing => return Ok(Receipt { message: None }),
         };
-        let place = outgoing.to.place.as_str();
+        let place = Spot::read(&outgoing.to.place).map(|spot| spot.pace()).unwrap_or_default();
         // A card asks for something that was decided to be asked; only what is said can go round in circles.
         let says = matches!(outgoing.content, Content::Text(_));
-        if says && let Some(after) = self.pace().wait(place, self.config.limits.sent_per_hour, Instant::now())
+        if says
+            && let Some(after) = self.pace().wait(&place, self.config.limits.sent_per_hour, Instant::now())
         {
             return Err(Error::new(
                 ErrorKind::Retry { after: Some(after) },
@@ -119,7 +120,7 @@ impl Channel for Email {
         }
         self.sender.send(&mail).await?;
         if says {
-            self.pace().note(place, Instant::now());
+            self.pace().note(&place, Instant::now());
         }
         Ok(Receipt { message: Some(mail.message) })
     }

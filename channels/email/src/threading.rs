@@ -81,6 +81,15 @@ impl Spot {
         Place::new(format!("{}:{}:{}", self.standing.letter(), self.root.0, self.with.id()))
     }
 
+    /// What the pace is kept for. A proven sender has as many answers in each conversation; of a claimed one every mail
+    /// may pretend to begin another, and the answers hit whoever the address really belongs to.
+    pub(crate) fn pace(&self) -> String {
+        match self.standing {
+            Standing::Proven => self.place().as_str().to_owned(),
+            Standing::Claimed => self.with.id(),
+        }
+    }
+
     pub(crate) fn read(place: &Place) -> Option<Self> {
         let mut parts = place.as_str().splitn(3, ':');
         Some(Self {
@@ -309,6 +318,19 @@ mod tests {
         assert_eq!(ids(&format!("<{}@b>", "x".repeat(300))), Vec::<String>::new());
         let forged = MessageRef::new("{\"id\":\"a@b>\\r\\nBcc: x\"}");
         assert_eq!(Ref::read(&forged), None);
+    }
+
+    #[test]
+    fn a_claimed_sender_has_one_pace_whatever_conversations_the_mails_pretend() {
+        let spot = |standing, root: &str| Spot {
+            standing,
+            root: Root::of_message(root),
+            with: Addr::parse("Cara@mail.test").unwrap(),
+        };
+        let pace = |standing, root| spot(standing, root).pace();
+        assert_eq!(pace(Standing::Claimed, "a@x"), pace(Standing::Claimed, "b@x"));
+        assert_ne!(pace(Standing::Proven, "a@x"), pace(Standing::Proven, "b@x"));
+        assert_ne!(pace(Standing::Proven, "a@x"), pace(Standing::Claimed, "a@x"));
     }
 
     #[test]
