@@ -89,7 +89,7 @@ pub enum ThreadsCommand {
     Show {
         /// The thread.
         thread: String,
-        /// The events as JSON, a line each.
+        /// The events as JSON, a line each; whole, so with arguments that are secret.
         #[arg(long)]
         json: bool,
     },
@@ -259,7 +259,12 @@ async fn list(assembled: &Assembled, limit: usize) -> Result<(), String> {
 async fn show(assembled: &Assembled, thread: &str, json: bool) -> Result<(), String> {
     let thread = load(assembled, thread).await?;
     if !json {
-        return print(&story::tell(&thread));
+        let agent = thread.agent().and_then(|pinned| find(assembled, &pinned.name).ok());
+        let secrets = |tool: &str| {
+            let tool = agent.and_then(|agent| agent.spec().tools.get(tool));
+            tool.map(|tool| tool.secret.clone()).unwrap_or_default()
+        };
+        return print(&story::tell(&thread, &secrets));
     }
     let mut text = String::new();
     for record in thread.records() {

@@ -2,6 +2,7 @@
 
 use agent::{Event, Intent, Outcome, Phase, QuestionKind, Thread};
 use channel::{Timestamp, Verified};
+use serde_json::Value;
 
 /// One line for a list: id, when, agent, where it stands, how it began.
 pub(crate) fn line(thread: &Thread, updated: Timestamp) -> String {
@@ -18,14 +19,17 @@ pub(crate) fn line(thread: &Thread, updated: Timestamp) -> String {
     )
 }
 
-/// The whole log, a paragraph an event.
-pub(crate) fn tell(thread: &Thread) -> String {
+/// Names of arguments that people must not see, by tool.
+pub(crate) type Secrets<'a> = &'a dyn Fn(&str) -> Vec<String>;
+
+/// The whole log, a paragraph an event. Arguments that their tool declares secret are not shown.
+pub(crate) fn tell(thread: &Thread, secrets: Secrets<'_>) -> String {
     let mut story = format!("thread {}, {}\n", thread.id(), phase(thread.phase()));
     if let Some(home) = thread.home() {
         story.push_str(&format!("at {} on {}\n", home.place, home.channel));
     }
     for (n, record) in thread.records().iter().enumerate() {
-        let told = sentence(thread, &record.event).replace('\n', "\n        ");
+        let told = sentence(thread, &record.event, secrets).replace('\n', "\n        ");
         story.push_str(&format!("\n{n:>4}  {:.0}\n        {told}\n", record.at));
     }
     story
@@ -47,7 +51,8 @@ fn phase(phase: Phase) -> &'static str {
     }
 }
 
-fn sentence(thread: &Thread, event: &Event) -> String {
+fn sentence(thread: &Thread, event: &Event, secrets: Secrets<'_>) -> String {
+    let shown = |tool: &str, args: &Value| shown(args, &secrets(tool));
     match event {
         Event::Routed(routed) => match &routed.agent {
             Some(agent) => format!("Given to {} ({:.12}), by {}.", agent.name, agent.version, routed.why),
@@ -62,7 +67,7 @@ fn sentence(thread: &Thread, event: &Event) -> String {
         }
         Event::Thought(thought) => {
             let wants = match &thought.intent {
-                Intent::Act { tool, args } => format!("to run {tool} {args}"),
+                Intent::Act { tool, args } => format!("to run {tool} {}", shown(tool, args)),
                 Intent::Ask { text, .. } => format!("to ask: {text}"),
                 Intent::Say { text, .. } => format!("to say: {text}"),
                 Intent::Finish { text, .. } => format!("to finish with: {text}"),
@@ -75,7 +80,8 @@ fn sentence(thread: &Thread, event: &Event) -> String {
             )
         }
         Event::Started(started) => {
-            format!("Started {} {} (call {}).", started.tool, started.args, started.call.0)
+            let args = shown(&started.tool, &started.args);
+            format!("Started {} {args} (call {}).", started.tool, started.call.0)
         }
         Event::Acted(acted) => match &acted.outcome {
             Outcome::Done(value) => format!(
@@ -94,7 +100,9 @@ fn sentence(thread: &Thread, event: &Event) -> String {
         Event::Asked(question) => {
             let what = match &question.kind {
                 QuestionKind::Question => "a question".to_owned(),
-                QuestionKind::Approval { tool, args, .. } => format!("for approval of {tool} {args}"),
+                QuestionKind::Approval { tool, args, .. } => {
+                    format!("for approval of {tool} {}", shown(tool, args))
+                }
                 QuestionKind::Unknown { tool, .. } => format!("what became of {tool}"),
                 QuestionKind::HandOver => "to take over".to_owned(),
             };
@@ -148,6 +156,17 @@ fn sentence(thread: &Thread, event: &Event) -> String {
         Event::HandedOver { why } => format!("Handed over to people: {why}"),
         Event::Finished => "Finished.".to_owned(),
     }
+}
+
+/// The arguments as JSON, without those that people must not see.
+fn shown(args: &Value, secrets: &[String]) -> String {
+    let mut args = args.clone();
+    for name in secrets {
+        if let Some(value) = args.get_mut(name) {
+            *value = "(not shown)".into();
+        }
+    }
+    args.to_string()
 }
 
 fn short(text: &str, max: usize) -> String {

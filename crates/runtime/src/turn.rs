@@ -203,7 +203,8 @@ impl Board {
                     });
                 }
                 Err(rejection) if reasks < agent.spec().output.reasks => {
-                    tracing::info!(thread = %thread.id(), error = %rejection.what, "the model is asked again");
+                    // Why stands in the prompt; the words may quote arguments that no log may hold.
+                    tracing::info!(thread = %thread.id(), "the output is no intent; the model is asked again");
                     match render_reask(agent, thread, &completion.text, &rejection.what) {
                         Ok(messages) => prompt.messages.extend(messages),
                         Err(fault) => return failed(fault, usage),
