@@ -117,7 +117,9 @@ agent = "nobody"
     std::fs::write(world.folder.path().join("config.toml"), "agent = \"agents\"\n").unwrap();
     let ran = world.run(&["check"]);
     assert!(
-        ran.code == Some(1) && ran.err.contains("config.toml:1") && ran.err.contains("did you mean `agents`?"),
+        ran.code == Some(1)
+            && ran.err.contains("config.toml:1")
+            && ran.err.contains("did you mean `agents`?"),
         "{ran:#?}"
     );
     let ran = world.run(&["check", "--config", "/nowhere/config.toml"]);
@@ -238,6 +240,28 @@ async fn threads_can_be_listed_and_read_while_the_gateway_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn words_from_outside_give_no_orders_to_the_terminal() {
+    let mut world = files();
+    world.start().await;
+    let page = world.page();
+    let talk = page.open().await;
+    let hostile = "deploy v1.4 to production \u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\rnothing \u{202e}here";
+    page.say(&talk, "first-message-0001", hostile).await.unwrap();
+    page.wait_card(&talk, "Approve: deploy").await;
+    let list = world.run(&["threads", "list"]);
+    let id = sound(&list).split_whitespace().next().unwrap().to_owned();
+    let story = world.run(&["threads", "show", &id]);
+    for out in [sound(&list), sound(&story)] {
+        assert!(out.contains("\\u{202e}here") && out.contains("deploy v1.4 to production"), "{out:?}");
+        let orders = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!out.contains(orders), "{out:?}");
+    }
+    // As JSON it is all there, spelled out by the format itself.
+    let json = world.run(&["threads", "show", "--json", &id]);
+    assert!(!sound(&json).contains(|c: char| c.is_ascii_control() && c != '\n'), "{:?}", json.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_gateway_on_the_same_store_is_refused_and_harms_nothing() {
     let mut world = files();
     world.start().await;
@@ -317,6 +341,11 @@ async fn sigterm_ends_an_idle_gateway_quickly_and_well() {
     let talk = page.open().await;
     page.say(&talk, "first-message-0001", "Where is my order 1001?").await.unwrap();
     page.wait_said(&talk, "1001").await;
+    // A page that stands open does not hold it up.
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut stream =
+        http.get(format!("http://127.0.0.1:{}/c/{talk}/events", world.port)).send().await.unwrap();
+    assert!(stream.chunk().await.unwrap().is_some());
     let began = Instant::now();
     let status = world.stop();
     assert_eq!(status.code(), Some(0), "{}", world.log());

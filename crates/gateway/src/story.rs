@@ -11,12 +11,13 @@ pub(crate) fn line(thread: &Thread, updated: Timestamp) -> String {
         let Event::Heard(heard) = &record.event else { return None };
         Some(format!("{}: {}", heard.from.name, short(&heard.text, 60)))
     });
-    format!(
+    let line = format!(
         "{}  {updated:.0}  {agent:<10}  {:<10}  {}\n",
         thread.id(),
         phase(thread.phase()),
         first.unwrap_or_default()
-    )
+    );
+    visible(&line)
 }
 
 /// Names of arguments that people must not see, by tool.
@@ -32,7 +33,21 @@ pub(crate) fn tell(thread: &Thread, secrets: Secrets<'_>) -> String {
         let told = sentence(thread, &record.event, secrets).replace('\n', "\n        ");
         story.push_str(&format!("\n{n:>4}  {:.0}\n        {told}\n", record.at));
     }
-    story
+    visible(&story)
+}
+
+/// Text from outside may not give orders to the operator's terminal, nor turn its own direction: what does is spelled out.
+fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if turns || (c.is_control() && c != '\n') {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 fn phase(phase: Phase) -> &'static str {
