@@ -8,7 +8,7 @@ use store::{Again, Lease, SendState, SentQuery, Settle};
 
 use crate::{
     board::{Board, With},
-    effect::{backoff, holding},
+    effect::{backoff, holding, patience},
     turn::signed,
 };
 
@@ -31,14 +31,15 @@ pub(crate) struct Sending {
 impl Board {
     /// Sends one message, once, and says how it went.
     pub(crate) async fn deliver(&self, sending: Sending) {
-        let sent =
-            holding(self.store.as_ref(), &sending.lease, self.settings.lease, self.send(&sending)).await;
-        let Ok(sent) = sent else { return };
-        let ended = match sent {
-            Ok(receipt) => self.arrived(&sending, receipt).await,
-            Err(error) => self.failed(&sending, error).await,
+        let effect = async {
+            match self.send(&sending).await {
+                Ok(receipt) => self.arrived(&sending, receipt).await,
+                Err(error) => self.failed(&sending, error).await,
+            }
         };
-        if let Err(error) = ended {
+        if let Ok(Err(error)) =
+            holding(self.store.as_ref(), &sending.lease, self.settings.lease, effect).await
+        {
             // Claimed again when the lease runs out; the channel then sees a higher attempt.
             tracing::warn!(key = %sending.outgoing.key, %error, "what became of a message was not written");
         }
@@ -78,11 +79,27 @@ impl Board {
         Ok(found.into_iter().next().and_then(|sent| sent.message))
     }
 
+    /// The platform has it. While the store is away this is tried again: what is not written is sent twice.
     async fn arrived(&self, sending: &Sending, receipt: Receipt) -> Result<(), store::Error> {
+        for attempt in 1.. {
+            let error = match self.settle_sent(sending, &receipt).await {
+                Err(error @ store::Error::Away { .. }) => error,
+                // The lease ends with the message: an answer that was lost was a yes.
+                Err(store::Error::Fenced { .. }) if attempt > 1 => return Ok(()),
+                done => return done,
+            };
+            let Some(wait) = patience(&sending.lease.on, attempt) else { return Err(error) };
+            tracing::warn!(key = %sending.outgoing.key, %error, attempt, "that a message was sent could not be written yet");
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
+    }
+
+    async fn settle_sent(&self, sending: &Sending, receipt: &Receipt) -> Result<(), store::Error> {
         let key = sending.outgoing.key.clone();
         let event = Event::Delivered { key, message: receipt.message.clone() };
         let settle =
-            Settle { lease: sending.lease.clone(), state: SendState::Sent, message: receipt.message };
+            Settle { lease: sending.lease.clone(), state: SendState::Sent, message: receipt.message.clone() };
         let mut thread = self.thread(&sending.thread).await?;
         self.write(&mut thread, vec![event], With { settle: Some(settle), ..With::default() }).await
     }

@@ -1,35 +1,83 @@
 //! Doing something that takes time while a lease is held.
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
+use agent::ThreadId;
 use store::{Lease, Store};
 
 /// The lease was lost while something was done; whatever it was, its result must not be written.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Lost;
 
-/// Runs a future with a heartbeat for the lease. The future is dropped as soon as the lease is lost.
+/// Runs a future with a heartbeat for the lease. The future is dropped as soon as the lease is lost; a heartbeat that
+/// waits for the store does not hold it up.
 pub(crate) async fn holding<T>(
     store: &dyn Store,
     lease: &Lease,
     ttl: Duration,
     effect: impl Future<Output = T>,
 ) -> Result<T, Lost> {
-    let mut effect = pin!(effect);
+    tokio::select! {
+        biased;
+        done = effect => Ok(done),
+        lost = heartbeats(store, lease, ttl) => Err(lost),
+    }
+}
+
+/// Renews a lease until it is lost.
+async fn heartbeats(store: &dyn Store, lease: &Lease, ttl: Duration) -> Lost {
     let mut beat = tokio::time::interval(ttl / 3);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     beat.tick().await;
     loop {
-        tokio::select! {
-            biased;
-            done = &mut effect => return Ok(done),
-            _ = beat.tick() => match store.renew(lease, ttl).await {
-                Ok(()) => {}
-                Err(store::Error::Fenced { .. }) => return Err(Lost),
-                // The store may come back before the lease runs out; if it does not, the commit will be fenced.
-                Err(error) => tracing::warn!(on = %lease.on, %error, "the heartbeat did not reach the store"),
-            },
+        beat.tick().await;
+        match store.renew(lease, ttl).await {
+            Ok(()) => {}
+            Err(store::Error::Fenced { .. }) => return Lost,
+            // The store may come back before the lease runs out; if it does not, the commit will be fenced.
+            Err(error) => tracing::warn!(on = %lease.on, %error, "the heartbeat did not reach the store"),
         }
+    }
+}
+
+/// How often something that has happened already is tried to be written while the store is away.
+const PATIENCE: u32 = 120;
+
+/// The wait before the next try to write what has happened already; `None` when there is no hope left. Short, so that
+/// the writer is back before somebody else takes the lease over.
+pub(crate) fn patience(name: &str, attempt: u32) -> Option<Duration> {
+    let wait = || backoff(name, attempt, Duration::from_millis(100), Duration::from_secs(1));
+    (attempt <= PATIENCE).then(wait)
+}
+
+/// How often in a row each thread could not be stepped, for a fault of the gateway's own. Lives in memory: another
+/// process begins to count anew.
+#[derive(Debug, Default)]
+pub(crate) struct Setbacks(Mutex<BTreeMap<ThreadId, u32>>);
+
+impl Setbacks {
+    /// Above so many threads, it is the gateway that is sick, and who waits how long matters no more.
+    const THREADS_MAX: usize = 10_000;
+
+    /// One more; returns how many that makes.
+    pub(crate) fn another(&self, thread: &ThreadId) -> u32 {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.len() >= Self::THREADS_MAX {
+            counts.clear();
+        }
+        let count = counts.entry(thread.clone()).or_default();
+        *count = count.saturating_add(1);
+        *count
+    }
+
+    /// It was stepped.
+    pub(crate) fn over(&self, thread: &ThreadId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(thread);
     }
 }
 

@@ -9,7 +9,12 @@ use store::{Claim, Wanted, Work};
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{accept::Door, board::Board, deliver::Sending, effect::backoff};
+use crate::{
+    accept::Door,
+    board::Board,
+    deliver::Sending,
+    effect::{Setbacks, backoff},
+};
 
 /// How long one claim waits for work; a stop is noticed at once all the same.
 const CLAIM_WAIT: Duration = Duration::from_secs(30);
@@ -60,13 +65,16 @@ async fn listen(board: Arc<Board>, name: ChannelName, channel: Arc<dyn Channel>,
     while !stop.is_cancelled() {
         let began = Instant::now();
         let ingress = Ingress { inbox: inbox.clone(), health: health.clone(), stop: stop.clone() };
-        let result = channel.listen(ingress).await;
+        // In a task of its own, so that a channel that panics is noticed and listens again.
+        let listening = channel.clone();
+        let result = tokio::spawn(async move { listening.listen(ingress).await }).await;
         if stop.is_cancelled() {
             return;
         }
         let why = match result {
-            Ok(()) => "it stopped listening".to_owned(),
-            Err(error) => error.to_string(),
+            Ok(Ok(())) => "it stopped listening".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => format!("a fault in the channel itself: {error}"),
         };
         attempt = if began.elapsed() > Duration::from_secs(60) { 1 } else { attempt + 1 };
         let wait = backoff(name.as_str(), attempt, Duration::from_secs(2), Duration::from_secs(300));
@@ -84,11 +92,12 @@ async fn listen(board: Arc<Board>, name: ChannelName, channel: Arc<dyn Channel>,
 /// Claims threads that are due, and steps each in a task of its own.
 async fn step(board: Arc<Board>, stop: CancellationToken, tasks: TaskTracker) {
     let places = Arc::new(Semaphore::new(board.settings.turns_max));
+    let setbacks = Arc::new(Setbacks::default());
     claims(&board, &stop, &places, &Wanted::Turns, |work, place| {
         let Work::Turn { lease, thread } = work else { return };
-        let (board, stop) = (board.clone(), stop.clone());
+        let (board, stop, setbacks) = (board.clone(), stop.clone(), setbacks.clone());
         tasks.spawn(async move {
-            board.turn(lease, thread, &stop).await;
+            board.turn(lease, thread, &stop, &setbacks).await;
             drop(place);
         });
     })
@@ -154,13 +163,11 @@ async fn claims(
             Err(error) => {
                 failures += 1;
                 tracing::error!(%error, "no work could be claimed");
-                tokio::time::sleep(backoff(
-                    "claim",
-                    failures,
-                    Duration::from_millis(200),
-                    Duration::from_secs(10),
-                ))
-                .await;
+                let wait = backoff("claim", failures, Duration::from_millis(200), Duration::from_secs(10));
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = stop.cancelled() => return,
+                }
             }
         }
     }

@@ -18,7 +18,7 @@ use tool::Files;
 
 use crate::{
     board::{Board, With},
-    effect::{Lost, backoff, holding},
+    effect::{Lost, Setbacks, backoff, holding, patience},
 };
 
 /// How many steps one turn takes before other threads get their chance.
@@ -32,20 +32,46 @@ enum Went {
     On,
     /// Nothing to do until then.
     Sleep(Again),
-    /// The lease is gone, or the gateway stops; somebody else goes on.
+    /// It cannot be done, for a fault of the gateway's own.
+    Stuck(String),
+    /// The lease is gone; somebody else goes on.
     Away,
+}
+
+/// Why a turn ended without an end.
+enum Halt {
+    /// The lease is gone.
+    Away,
+    /// A fault of the gateway's own.
+    Stuck(String),
+}
+
+impl From<store::Error> for Halt {
+    fn from(error: store::Error) -> Self {
+        Self::Stuck(error.to_string())
+    }
 }
 
 impl Board {
     /// Steps a thread until it waits, then gives the lease back.
-    pub(crate) async fn turn(&self, lease: Lease, id: ThreadId, stop: &CancellationToken) {
+    pub(crate) async fn turn(
+        &self,
+        lease: Lease,
+        id: ThreadId,
+        stop: &CancellationToken,
+        setbacks: &Setbacks,
+    ) {
         let again = match self.steps(&lease, &id, stop).await {
-            Ok(again) => again,
-            Err(Some(error)) => {
-                tracing::error!(thread = %id, %error, "the thread could not be stepped");
-                self.retry(&lease, error.to_string())
+            Ok(again) => {
+                setbacks.over(&id);
+                again
             }
-            Err(None) => return,
+            Err(Halt::Stuck(why)) => {
+                tracing::error!(thread = %id, %why, "the thread could not be stepped");
+                let wait = backoff(&lease.on, setbacks.another(&id), Duration::from_secs(1), RETRY_MAX);
+                self.later(wait, why)
+            }
+            Err(Halt::Away) => return,
         };
         if let Err(error) = self.store.release(&lease, again).await {
             // The lease runs out by itself.
@@ -53,26 +79,20 @@ impl Board {
         }
     }
 
-    /// Errors: `None` when the lease is lost.
-    async fn steps(
-        &self,
-        lease: &Lease,
-        id: &ThreadId,
-        stop: &CancellationToken,
-    ) -> Result<Again, Option<store::Error>> {
-        let mut thread = self.thread(id).await.map_err(Some)?;
+    async fn steps(&self, lease: &Lease, id: &ThreadId, stop: &CancellationToken) -> Result<Again, Halt> {
+        let mut thread = self.thread(id).await?;
         for _ in 0..STEPS_MAX {
             if stop.is_cancelled() {
-                return Ok(Again::Retry { at: self.clock.now(), why: "the gateway stopped".into() });
+                return Ok(self.later(Duration::ZERO, "the gateway stopped"));
             }
             let went = match self.step(lease, &mut thread, stop).await {
                 Ok(went) => went,
                 Err(store::Error::Conflict { .. }) => {
-                    thread = self.thread(id).await.map_err(Some)?;
+                    thread = self.thread(id).await?;
                     Went::On
                 }
                 Err(store::Error::Fenced { .. }) => Went::Away,
-                Err(error) => return Err(Some(error)),
+                Err(error) => return Err(error.into()),
             };
             match went {
                 Went::On => {}
@@ -80,10 +100,11 @@ impl Board {
                     self.signal(&thread, Signal::Idle).await;
                     return Ok(again);
                 }
-                Went::Away => return Err(None),
+                Went::Stuck(why) => return Err(Halt::Stuck(why)),
+                Went::Away => return Err(Halt::Away),
             }
         }
-        Ok(Again::Retry { at: self.clock.now(), why: "other threads first".into() })
+        Ok(self.later(Duration::ZERO, "other threads first"))
     }
 
     async fn step(
@@ -97,10 +118,7 @@ impl Board {
         };
         let agent = match self.library.pinned(&pinned, self.store.as_ref()).await {
             Ok(agent) => agent,
-            Err(why) => {
-                tracing::error!(thread = %thread.id(), %why, "the thread's agent is not there");
-                return Ok(Went::Sleep(self.retry(lease, why)));
-            }
+            Err(why) => return Ok(Went::Stuck(why)),
         };
         match decide(&agent, &self.directory, thread, self.clock.now()) {
             Step::Wait(until) => Ok(Went::Sleep(Again::Sleep { seen: thread.version(), until })),
@@ -135,7 +153,7 @@ impl Board {
         let asked = holding(self.store.as_ref(), lease, self.settings.lease, self.think(agent, thread, seen));
         let event = tokio::select! {
             done = asked => match done { Ok(event) => event, Err(Lost) => return Ok(Went::Away) },
-            () = self.drained(stop) => return Ok(Went::Away),
+            () = self.drained(stop) => return Ok(self.stopped()),
         };
         let full = matches!(&event, Event::Failed(failure) if failure.fault.kind == FaultKind::ContextFull);
         let down =
@@ -147,12 +165,12 @@ impl Board {
             let with = With { expect: Some(thread.version()), fence: Some(lease.clone()), ..With::default() };
             self.write(thread, events, with).await?;
         }
-        if down {
-            // The model's client has waited and tried already; what is left is to come back later, or to hand over.
+        let again = || matches!(decide(agent, &self.directory, thread, self.clock.now()), Step::Think);
+        if down && again() {
+            // The model's client has waited and tried already; what is left is to come back later.
             let wait =
                 backoff(thread.id().as_str(), thread.run().failures, Duration::from_secs(2), RETRY_MAX);
-            let at = self.clock.now().saturating_add(signed(wait)).unwrap_or_else(|_| self.clock.now());
-            return Ok(Went::Sleep(Again::Retry { at, why: "no model answered".into() }));
+            return Ok(Went::Sleep(self.later(wait, "no model answered")));
         }
         Ok(Went::On)
     }
@@ -248,11 +266,11 @@ impl Board {
                 Ok(ended) => ended,
                 Err(Lost) => return Ok(Went::Away),
             },
-            () = self.drained(stop) => return Ok(Went::Away),
+            () = self.drained(stop) => return Ok(self.stopped()),
         };
         let mut made = Vec::new();
         for file in ended.files {
-            let hash = self.keep_file(&file.bytes).await?;
+            let hash = self.keep_made(lease, &file.bytes).await?;
             made.push(File { name: file.name, kind: file.kind, size: file.bytes.len() as u64, hash });
         }
         if let Outcome::Unknown { why } = &ended.outcome {
@@ -264,34 +282,75 @@ impl Board {
     }
 
     /// Writes what has happened already. While the store is away it is tried again as long as the lease may live: a
-    /// model's answer is dear, and a tool's end must not be forgotten. Whether a lost answer of the store was a yes is
-    /// found out by reading.
+    /// model's answer is dear, and a tool's end must not be forgotten.
     async fn fact(&self, lease: &Lease, thread: &mut Thread, event: Event) -> Result<(), store::Error> {
-        let seen = thread.version();
-        for attempt in 1.. {
+        let writing = self.write_once(lease, thread, event);
+        match holding(self.store.as_ref(), lease, self.settings.lease, writing).await {
+            Ok(written) => written,
+            Err(Lost) => Err(store::Error::Fenced { on: lease.on.clone() }),
+        }
+    }
+
+    /// Whether a lost answer of the store was a yes is found out by reading; before that is known, nothing is written
+    /// again.
+    async fn write_once(&self, lease: &Lease, thread: &mut Thread, event: Event) -> Result<(), store::Error> {
+        let seen = usize::try_from(thread.version().0).unwrap_or(usize::MAX);
+        let mut attempt = 0;
+        loop {
             let with = With { fence: Some(lease.clone()), ..With::default() };
-            let error = match self.write(thread, vec![event.clone()], with).await {
-                Ok(()) => return Ok(()),
-                Err(error @ store::Error::Away { .. }) if attempt <= 20 => error,
-                Err(error) => return Err(error),
-            };
-            tracing::warn!(thread = %thread.id(), %error, attempt, "a fact could not be written yet");
-            tokio::time::sleep(backoff(
-                &lease.on,
-                attempt,
-                Duration::from_millis(100),
-                Duration::from_secs(5),
-            ))
-            .await;
-            if let Ok(now) = self.thread(thread.id()).await {
-                let there =
-                    now.records().iter().skip(usize::try_from(seen.0).unwrap_or(0)).any(|r| r.event == event);
-                *thread = now;
-                if there {
-                    return Ok(());
+            match self.write(thread, vec![event.clone()], with).await {
+                Err(error @ store::Error::Away { .. }) => {
+                    self.wait_for_store(lease, &mut attempt, error).await?
                 }
+                done => return done,
+            }
+            *thread = loop {
+                match self.thread(thread.id()).await {
+                    Err(error @ store::Error::Away { .. }) => {
+                        self.wait_for_store(lease, &mut attempt, error).await?;
+                    }
+                    read => break read?,
+                }
+            };
+            if thread.records().iter().skip(seen).any(|record| record.event == event) {
+                return Ok(());
             }
         }
+    }
+
+    /// Keeps a file that a tool made; without it the tool's end cannot be written.
+    async fn keep_made(&self, lease: &Lease, bytes: &[u8]) -> Result<String, store::Error> {
+        let mut attempt = 0;
+        let keeping = async {
+            loop {
+                match self.keep_file(bytes).await {
+                    Err(error @ store::Error::Away { .. }) => {
+                        self.wait_for_store(lease, &mut attempt, error).await?;
+                    }
+                    done => return done,
+                }
+            }
+        };
+        match holding(self.store.as_ref(), lease, self.settings.lease, keeping).await {
+            Ok(kept) => kept,
+            Err(Lost) => Err(store::Error::Fenced { on: lease.on.clone() }),
+        }
+    }
+
+    /// Waits a little for a store that is away.
+    ///
+    /// # Errors
+    /// The store's own, when it was waited for often enough.
+    async fn wait_for_store(
+        &self,
+        lease: &Lease,
+        attempt: &mut u32,
+        error: store::Error,
+    ) -> Result<(), store::Error> {
+        *attempt += 1;
+        let Some(wait) = patience(&lease.on, *attempt) else { return Err(error) };
+        tracing::warn!(on = %lease.on, %error, attempt, "a fact could not be written yet");
+        tokio::time::sleep(wait).await;
         Ok(())
     }
 
@@ -301,15 +360,15 @@ impl Board {
         tokio::time::sleep(self.settings.drain).await;
     }
 
-    fn retry(&self, lease: &Lease, why: String) -> Again {
-        let wait = backoff(
-            &lease.on,
-            u32::try_from(lease.epoch.min(10)).unwrap_or(10),
-            Duration::from_secs(1),
-            RETRY_MAX,
-        );
+    /// The gateway stops while something goes on: it is left to the next worker, at once.
+    fn stopped(&self) -> Went {
+        Went::Sleep(self.later(Duration::ZERO, "the gateway stopped"))
+    }
+
+    /// Due again after this time.
+    fn later(&self, wait: Duration, why: impl Into<String>) -> Again {
         let now = self.clock.now();
-        Again::Retry { at: now.saturating_add(signed(wait)).unwrap_or(now), why }
+        Again::Retry { at: now.saturating_add(signed(wait)).unwrap_or(now), why: why.into() }
     }
 
     /// A sign of life at the thread's home; never in the way.

@@ -35,7 +35,7 @@ const AGENT: &str = r#"
 description = "Tests things."
 desk = "operators"
 approvers = ["operators"]
-tools.lookup = { description = "Looks.", run.builtin = "clock", repeat = "safe", risk = "low" }
+tools.lookup = { description = "Looks.", run.command.argv = ["look"], parameters = { type = "object" }, repeat = "safe", risk = "low" }
 tools.charge = { description = "Charges.", run.builtin = "clock", repeat = "by_key", risk = "low" }
 tools.poke = { description = "Pokes.", run.builtin = "clock", repeat = "never", risk = "low" }
 tools.deploy = { description = "Deploys.", run.builtin = "clock", repeat = "never", risk = "high" }
@@ -265,6 +265,15 @@ fn words(record: &Record) -> String {
         | Event::Finished => String::new(),
     };
     format!("{name} {what}").trim_end().to_owned()
+}
+
+/// Waits until something holds.
+pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < SOON, "it never held: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 /// How many events of a thread begin with these words.

@@ -83,10 +83,17 @@ impl Hold {
     }
 
     /// Waits until so many have come to the gate, those included that have passed it or given up.
+    ///
+    /// # Panics
+    /// After twenty seconds.
     pub async fn reached(&self, count: usize) {
         let mut gate = self.0.subscribe();
-        // The sender lives as long as `self`.
-        let _ = gate.wait_for(|(came, _)| *came >= count).await;
+        let came = gate.wait_for(|(came, _)| *came >= count);
+        assert!(
+            tokio::time::timeout(Duration::from_secs(20), came).await.is_ok(),
+            "{count} were to come, {} came",
+            self.came()
+        );
     }
 
     /// How many have come to it.

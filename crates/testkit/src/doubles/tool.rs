@@ -31,6 +31,8 @@ pub struct Called {
     pub key: String,
     /// The agent.
     pub agent: String,
+    /// The bytes of the thread's file that the argument `name` names.
+    pub file: Option<Vec<u8>>,
 }
 
 impl ToolDouble {
@@ -79,11 +81,16 @@ impl ToolDouble {
 #[async_trait]
 impl Tool for ToolDouble {
     async fn run(&self, _spec: &ToolSpec, call: Call<'_>) -> Ended {
+        let file = match call.args.get("name").and_then(Value::as_str) {
+            Some(name) => call.files.read(name).await.map(|(_, bytes)| bytes),
+            None => None,
+        };
         let called = Called {
             tool: call.name.to_owned(),
             args: call.args.clone(),
             key: call.key.to_owned(),
             agent: call.agent.to_owned(),
+            file,
         };
         let play = self.script.next(&called);
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(called);
