@@ -337,7 +337,11 @@ impl Thread {
                 self.paused = false;
                 self.finish(Phase::Cancelled, at);
             }
-            Event::Finished => self.finish(Phase::Finished, at),
+            Event::Finished => {
+                if !self.is_idle() {
+                    self.finish(Phase::Finished, at);
+                }
+            }
         }
     }
 

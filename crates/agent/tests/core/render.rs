@@ -214,7 +214,7 @@ fn is_hidden(c: char) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_text_from_outside_opens_or_closes_a_tag(words in prop::collection::vec(hostile(), SLOTS + 2)) {
