@@ -53,7 +53,9 @@ pub fn admit(directory: &Directory, thread: &Thread, arrival: Arrival<'_>, now: 
         }
         Body::Text { text, original, .. } => {
             if let Some(event) = reply(directory, thread, &arrival, text, now) {
-                return vec![event];
+                let files = files_of_answer(thread, &arrival, &event);
+                // The answer stands last: it is what the next step is about.
+                return files.into_iter().chain([event]).collect();
             }
             say(thread, &arrival, text, original.as_deref())
         }
@@ -76,7 +78,7 @@ fn reply(
             // The conversation goes on under an old question: that is something said.
             return None;
         }
-        let read = grammar::read(&question.kind, &question.options, text);
+        let read = read(question, arrival, text);
         let given = Given { read, words: text.to_owned(), how: How::Wrote };
         return Some(answer(directory, thread, arrival, (id, question), given, now));
     }
@@ -88,12 +90,33 @@ fn reply(
     if here.next().is_some() {
         return None;
     }
-    let read = grammar::read(&question.kind, &question.options, text)?;
+    let read = read(question, arrival, text)?;
     if !guarded && !directory.may_answer(question, &inbound.from) {
         return None;
     }
     let given = Given { read: Some(read), words: text.to_owned(), how: How::Wrote };
     Some(answer(directory, thread, arrival, (id, question), given, now))
+}
+
+/// Reads a text as an answer; to a plain question, files alone are one too.
+fn read(question: &Question, arrival: &Arrival<'_>, text: &str) -> Option<Decision> {
+    let only_files = question.kind == QuestionKind::Question && !arrival.files.is_empty();
+    grammar::read(&question.kind, &question.options, text)
+        .or_else(|| only_files.then(|| Decision::Text(String::new())))
+}
+
+/// The files that came with the answer to a plain question, for the agent to see. Where the answer came from elsewhere,
+/// its message is none that a word at home could reply to.
+fn files_of_answer(thread: &Thread, arrival: &Arrival<'_>, event: &Event) -> Option<Event> {
+    let Event::Answered(answer) = event else { return None };
+    let plain = thread.question(answer.question)?.kind == QuestionKind::Question;
+    let at_home = thread.home() == Some(&arrival.inbound.at);
+    (plain && !arrival.files.is_empty()).then(|| {
+        Event::Heard(Heard {
+            message: arrival.inbound.message.clone().filter(|_| at_home),
+            ..heard(arrival, "", None)
+        })
+    })
 }
 
 /// What somebody gave as an answer, and what the grammar read in it.
@@ -160,16 +183,21 @@ fn carries_ticket(thread: &Thread, inbound: &Inbound, id: QuestionId) -> bool {
     named.is_some_and(|(of, question)| of == *thread.id() && question == id)
 }
 
-fn say(thread: &Thread, arrival: &Arrival<'_>, text: &str, original: Option<&str>) -> Vec<Event> {
+fn heard(arrival: &Arrival<'_>, text: &str, original: Option<&str>) -> Heard {
     let inbound = arrival.inbound;
-    let heard = Event::Heard(Heard {
+    Heard {
         from: inbound.from.clone(),
         message: inbound.message.clone(),
         sent: inbound.sent,
         text: text.to_owned(),
         original: original.filter(|original| *original != text).map(str::to_owned),
         files: arrival.files.clone(),
-    });
+    }
+}
+
+fn say(thread: &Thread, arrival: &Arrival<'_>, text: &str, original: Option<&str>) -> Vec<Event> {
+    let inbound = arrival.inbound;
+    let heard = Event::Heard(heard(arrival, text, original));
     match &arrival.assigned {
         Some(assigned) if thread.is_idle() => {
             let mut events = vec![Event::Routed(assigned.routed.clone()), heard];

@@ -252,9 +252,11 @@ impl Thread {
             .find_map(|record| if let Event::Heard(heard) = &record.event { Some(heard) } else { None })
     }
 
-    /// The platform's name of the latest message heard.
+    /// The platform's name of the latest message heard that has one.
     pub fn reply_to(&self) -> Option<MessageRef> {
-        self.last_heard().and_then(|heard| heard.message.clone())
+        self.records.iter().rev().find_map(|record| {
+            if let Event::Heard(heard) = &record.event { heard.message.clone() } else { None }
+        })
     }
 
     /// When the same call, this tool with arguments of this hash, was last denied by a human.

@@ -251,6 +251,47 @@ fn a_plain_question_is_for_the_person_who_is_asked() {
 }
 
 #[test]
+fn files_that_come_with_an_answer_are_seen() {
+    let files = vec![HeardFile {
+        file: channel::File { name: "a.log".into(), kind: "text/plain".into(), size: 1, hash: "h".into() },
+        text: Some("x".into()),
+        dropped: None,
+    }];
+    let admitted = |story: &Story, message: &Inbound, about: Option<QuestionId>| {
+        let arrival =
+            Arrival { inbound: message, files: files.clone(), about, correlation: NATIVE, assigned: None };
+        admit(&story.directory, &story.thread, arrival, story.now)
+    };
+    let mut story = Story::new(&[]);
+    story.wants(ask("Please send the log.", None, &[]));
+    for (words, about) in [("here", None), ("here", Some(story.open())), ("", None), ("", Some(story.open()))]
+    {
+        let events = admitted(&story, &inbound(user(), home(), text(words)), about);
+        let [Event::Heard(heard), Event::Answered(answer)] = &events[..] else { panic!("{events:#?}") };
+        assert_eq!(answer.decision, Decision::Text(words.into()));
+        assert_eq!((&heard.files, heard.text.as_str(), &heard.from), (&files, "", &user()));
+        assert!(heard.message.is_some());
+    }
+    // From a desk: what is said at home later replies to no message that nobody there has seen.
+    let mut story = Story::new(&[]);
+    story.wants(ask("Please send the log.", Some("finance"), &[]));
+    let cleo =
+        inbound(proven("mail", "cleo@corp.example"), place("mail", "to:cleo@corp.example"), text("here"));
+    let events = admitted(&story, &cleo, Some(story.open()));
+    let [Event::Heard(heard), Event::Answered(_)] = &events[..] else { panic!("{events:#?}") };
+    assert_eq!(heard.message, None);
+    let before = story.thread.reply_to();
+    for event in events {
+        story.write(event);
+    }
+    assert_eq!(story.thread.reply_to(), before);
+    // The pictures of a signature below an approval are nothing to the agent.
+    let (story, id) = at_home();
+    let events = admitted(&story, &inbound(proven("web", "ana"), home(), text("approve")), Some(id));
+    assert_eq!(word(&events), "approve");
+}
+
+#[test]
 fn who_wrote_without_proof_may_answer_their_own_plain_question() {
     // The route lets the unverified talk to the agent: then the same claimed person may say which one.
     let mut story = Story::begin(agent(&[]), claimed("mail", "ulla@example.com"), "please");

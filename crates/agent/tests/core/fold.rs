@@ -597,7 +597,7 @@ fn was_permitted(thread: &Thread, place: usize, started: &Started) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_thread_in_the_world_always_comes_to_rest(

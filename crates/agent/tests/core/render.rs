@@ -376,7 +376,7 @@ fn what_goes_first_goes_first_and_what_must_stay_stays() {
         assert!(stage >= last, "at {budget} tokens: {stage:?} after {last:?}");
         last = stage;
         seen.extend(stage);
-        budget -= (budget / 30).max(2);
+        budget -= (budget / 22).max(2);
     }
     assert_eq!(seen, BTreeSet::from([0, 1, 2, 3, 4]), "not every stage was needed");
 }
