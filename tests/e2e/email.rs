@@ -275,6 +275,28 @@ async fn mail_that_came_while_the_gateway_was_down_is_answered_once() {
     assert_eq!(world.count(|event| matches!(event, Event::Heard(_))).await, 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn no_log_holds_a_password_at_any_level() {
+    let mail = Mailroom::open().await;
+    let config = format!("{}{SCRIPTED}", mail.config());
+    let mut world =
+        World::new(&config).env("BOT_PASSWORD", "botpw").env("SWITCHBOARD_LOG", "trace,async_imap=trace");
+    world.start().await;
+    let text = letter(CARA, "bot@mail.test", "Order", "<q1@cara.test>", "", "Where is my order 1001?");
+    mail.write("cara", "bot@mail.test", &text).await;
+    mail.wait("cara", "1001").await;
+    let log = world.log();
+    assert!(log.contains("DEBUG"), "nothing was told in detail: {log}");
+    // AUTH PLAIN sends the password in base64: \0bot\0botpw.
+    for secret in ["botpw", "AGJvdABib3Rwdw"] {
+        assert!(
+            !log.contains(secret),
+            "{}",
+            log.lines().find(|line| line.contains(secret)).unwrap_or_default()
+        );
+    }
+}
+
 /// A delivery report as a mail server writes it (RFC 3464), about this mail.
 fn bounce(about: &Letter) -> String {
     let returned: String = ["Message-ID", "From", "To", "Reply-To", "Subject"]

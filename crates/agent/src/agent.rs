@@ -10,10 +10,11 @@ use crate::{
     document::{self, Flaw, Source},
     event::AgentRef,
     extract::Extractor,
-    id::sha256,
+    id::{ThreadId, sha256},
     policy,
     render::{self, KNOWN_VARIABLES, REASK_VARIABLES},
     spec::{AgentSpec, AskAt, Builtin, Handler, MessageSpec, Risk, ToolSpec, Verdict},
+    thread::Thread,
 };
 
 /// The most steps an agent may take without words that say why.
@@ -136,6 +137,12 @@ impl Agent {
         }
         for (name, tool) in &spec.tools {
             self.check_tool(source, directory, name, tool, &mut flaws);
+        }
+        // An agent that fills its window before anybody spoke would hand every request to a person.
+        if let Err(fault) = render::render(self, &Thread::new(ThreadId::of_nobody())) {
+            let what = format!("before anybody spoke: {}", fault.what);
+            let remedy = "raise this, or shorten prompt.md and the descriptions of the tools".to_owned();
+            flaws.push(source.flaw(&["context", "tokens"], what, Some(remedy)));
         }
         flaws
     }

@@ -40,6 +40,11 @@ impl ThreadId {
         Self(format!("{}-{generation}", home.0))
     }
 
+    /// The name of a thread at no address, which is rendered and never kept.
+    pub fn of_nobody() -> Self {
+        Self::new(&Home("a".repeat(16)), 1)
+    }
+
     /// Reads a name that was written before; `None` when it is not one.
     pub fn parse(text: &str) -> Option<Self> {
         let (home, generation) = text.split_once('-')?;

@@ -665,11 +665,7 @@ pub(crate) fn rehearse(agent: &Agent) -> Result<(), (String, String)> {
     .into_iter()
     .map(|(kind, value)| Part::new(Seq(0), 0, kind, fields(value), false))
     .collect();
-    let home = crate::id::Home::of(&channel::Address {
-        channel: channel::ChannelName::new("rehearsal"),
-        place: channel::Place::new("rehearsal"),
-    });
-    let thread = Thread::new(ThreadId::new(&home, 1));
+    let thread = Thread::new(ThreadId::of_nobody());
     for specs in [&agent.spec().messages, &agent.spec().reask] {
         for spec in specs {
             let one = std::slice::from_ref(spec);

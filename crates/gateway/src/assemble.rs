@@ -283,10 +283,15 @@ impl Bench<'_> {
         }
         let mut places = Vec::new();
         for member in directory.roster(&desk.members) {
-            let Some(id) = directory.members.get(member).and_then(|ids| ids.get(&via)) else {
-                let what = format!("{member} has no id on the channel `{via}`");
-                self.flaw(&["desks", name], what, format!("add {via} = \"…\" to [members.{member}]"));
-                continue;
+            let id = match directory.members.get(member).and_then(|ids| ids.get(&via)) {
+                Some(id) => id.as_str(),
+                // That the channel is not there was just told.
+                None if !configured.contains_key(&desk.via) => member,
+                None => {
+                    let what = format!("{member} has no id on the channel `{via}`");
+                    self.flaw(&["desks", name], what, format!("add {via} = \"…\" to [members.{member}]"));
+                    continue;
+                }
             };
             // A channel that is not sound was reported already; what hangs on it is no fault of its own.
             let minted = channels.get(&via).map_or_else(|| Ok(Place::new(id)), |channel| channel.place(id));

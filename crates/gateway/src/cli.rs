@@ -193,7 +193,7 @@ async fn prompt(assembled: Assembled, name: &str, thread: Option<&str>) -> Resul
     find(&assembled, name)?;
     let thread = match thread {
         Some(thread) => load(&assembled, thread).await?,
-        None => Thread::new(ThreadId::parse("aaaaaaaaaaaaaaaa-1").ok_or("a thread has no name")?),
+        None => Thread::new(ThreadId::of_nobody()),
     };
     let agent = version_for(assembled, name, &thread).await?;
     let prompt = agent::render(&agent, &thread).map_err(|fault| fault.what)?;
@@ -294,7 +294,9 @@ fn find<'a>(assembled: &'a Assembled, name: &str) -> Result<&'a Agent, String> {
 }
 
 fn init_log(cli: &Cli) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&cli.log).map_err(|error| format!("--log: {error}"))?;
+    let asked = EnvFilter::try_new(&cli.log).map_err(|error| format!("--log: {error}"))?;
+    // Whatever was asked for: these libraries write credentials at their finest levels.
+    let filter = QUIET.iter().filter_map(|target| target.parse().ok()).fold(asked, EnvFilter::add_directive);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Colours are for eyes; in a file or a journal they stand between the words and whoever searches for them.
     let log = log.with_ansi(std::io::stderr().is_terminal());

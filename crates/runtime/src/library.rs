@@ -59,7 +59,7 @@ impl Library {
         if let Some(agent) = self.current.get(&wanted.name).filter(|agent| agent.reference() == *wanted) {
             return Ok(agent.clone());
         }
-        if let Some(agent) = self.older().get(&wanted.version) {
+        if let Some(agent) = self.older().get(&kept_as(wanted)) {
             return Ok(agent.clone());
         }
         let missing =
@@ -76,7 +76,7 @@ impl Library {
         if older.len() >= LOADED_MAX {
             older.pop_first();
         }
-        older.insert(wanted.version.clone(), agent.clone());
+        older.insert(kept_as(wanted), agent.clone());
         Ok(agent)
     }
 
