@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agent::{Event, ThreadId, lost};
-use channel::{Attempt, ChannelName, Content, Error, ErrorKind, Outgoing, Receipt, Timestamp};
+use channel::{Attempt, Content, Error, ErrorKind, Outgoing, Receipt, Timestamp};
 use store::{Again, Lease, SendState, SentQuery, Settle};
 
 use crate::{
@@ -146,10 +146,5 @@ impl Board {
             }
         }
         Ok(())
-    }
-
-    /// Which channels have something to send: all of them.
-    pub(crate) fn senders(&self) -> Vec<ChannelName> {
-        self.channels.keys().cloned().collect()
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Every task of the runtime is spawned here, and every one ends when the gateway stops.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use channel::{Channel, ChannelName, HealthState, Ingress};
-use store::{Claim, Wanted, Work};
+use store::{Claim, SentQuery, Wanted, Work};
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -18,6 +18,8 @@ use crate::{
 
 /// How long one claim waits for work; a stop is noticed at once all the same.
 const CLAIM_WAIT: Duration = Duration::from_secs(30);
+/// How often messages are looked for whose channel is not configured any more.
+const LOOK_FOR_STRAYS: Duration = Duration::from_secs(600);
 
 /// A running gateway.
 pub struct Serving {
@@ -35,9 +37,10 @@ pub fn serve(board: Arc<Board>) -> Serving {
         tasks.spawn(listen(board.clone(), name.clone(), channel.clone(), stop.clone()));
     }
     tasks.spawn(step(board.clone(), stop.clone(), tasks.clone()));
-    for name in board.senders() {
-        tasks.spawn(send(board.clone(), name, stop.clone(), tasks.clone()));
+    for name in board.channels.keys() {
+        tasks.spawn(send(board.clone(), name.clone(), stop.clone(), tasks.clone()));
     }
+    tasks.spawn(strays(board.clone(), stop.clone(), tasks.clone()));
     Serving { board, stop, tasks }
 }
 
@@ -121,6 +124,26 @@ async fn send(board: Arc<Board>, name: ChannelName, stop: CancellationToken, tas
         });
     })
     .await;
+}
+
+/// Sees to messages whose channel is not configured any more: they are tried, and given up in time, like all others, so
+/// that nobody waits for an answer to a card that was never sent.
+async fn strays(board: Arc<Board>, stop: CancellationToken, tasks: TaskTracker) {
+    let mut known: BTreeSet<ChannelName> = board.channels.keys().cloned().collect();
+    while !stop.is_cancelled() {
+        // While the store is away everybody else says so.
+        for sent in board.store.sent(SentQuery::Waiting).await.unwrap_or_default() {
+            let name = sent.outgoing.to.channel;
+            if known.insert(name.clone()) {
+                tracing::warn!(channel = %name, "messages wait for a channel that is not configured any more");
+                tasks.spawn(send(board.clone(), name, stop.clone(), tasks.clone()));
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_FOR_STRAYS) => {}
+            () = stop.cancelled() => {}
+        }
+    }
 }
 
 /// Claims as much as there is room for, until the gateway stops. What was claimed and not begun is never lost: its

@@ -127,7 +127,7 @@ async fn while_no_model_answers_it_is_asked_later_and_later_and_then_a_human() {
 #[tokio::test]
 async fn what_does_not_fit_the_model_is_a_human_s() {
     let mut world = World::new();
-    world.lines = "context = { tokens = 200, answer_tokens = 50 }".to_owned();
+    world.lines = "context = { tokens = 700, answer_tokens = 50 }".to_owned();
     let serving = world.serve();
     world.say("p", &"word ".repeat(5_000)).await;
     let thread = world.until("p", |thread| count(thread, "asked") == 1).await;
