@@ -449,6 +449,19 @@ fn a_very_long_request_loses_its_middle_and_not_its_ends() {
 }
 
 #[test]
+fn the_latest_result_keeps_its_ends() {
+    let mut story = Story::new(&["context.tokens = 6000", "output.ask_as = 'text'"]);
+    story.ran("lookup", json!({ "id": 1 }), done(json!(long("OLD", 20_000))));
+    story.ran("lookup", json!({ "id": 2 }), done(json!(long("LATEST", 50_000))));
+    let text = whole(&render(&story.agent, &story.thread).unwrap());
+    for (words, there) in
+        [("OLD-BEGIN", true), ("OLD-END", false), ("LATEST-BEGIN", true), ("LATEST-END", true)]
+    {
+        assert_eq!(text.contains(words), there, "{words}");
+    }
+}
+
+#[test]
 fn a_very_long_answer_loses_its_middle() {
     let mut story = Story::new(&["context.tokens = 6000"]);
     story.wants(ask("which?", None, &[]));
