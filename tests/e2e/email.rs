@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agent::{Event, Phase, Why};
+use agent::{Event, Why};
 
 use crate::world::{Letter, Mailroom, SCRIPTED, World, letter};
 
@@ -183,23 +183,18 @@ async fn a_forged_sender_decides_nothing_whatever_results_the_mail_brings_along(
 async fn a_real_approver_without_the_ticket_decides_nothing() {
     let (world, mail) = world().await;
     let card = asked(&mail).await;
-    // She answers the thread, but writes to the plain address: it is an ordinary mail of her own.
+    // She answers the card, but writes to the plain address: that she may not, and she is told how she may.
     let text = letter(ANA, "bot@mail.test", "Re: refund", "<n1@ana.test>", &card.thread(), "approve");
     mail.write("ana", "bot@mail.test", &text).await;
-    world
-        .until("her own thread", |threads| {
-            threads.len() == 2 && threads.iter().any(|t| t.phase() == Phase::Finished)
-        })
-        .await;
-    assert_eq!(decisions(&world).await, 0);
-    assert_eq!(refunds(&world), 0);
+    refused(&world, Why::NoTicket).await;
+    mail.wait("ana", "nothing was decided").await;
     // A ticket with one letter changed is no ticket.
     let to = card.reply_to();
     let (head, tail) = to.split_once('@').unwrap();
     let other = if head.ends_with('a') { "b" } else { "a" };
     let forged = format!("{}{other}@{tail}", &head[..head.len() - 1]);
     mail.write("ana", &forged, &letter(ANA, &forged, "Re: refund", "<n2@ana.test>", "", "approve")).await;
-    world.until("a third thread", |threads| threads.len() == 3).await;
+    world.until("a thread of her own", |threads| threads.len() == 2).await;
     assert_eq!(decisions(&world).await, 0);
 }
 

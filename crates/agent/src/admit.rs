@@ -11,7 +11,6 @@ use crate::{
     grammar,
     id::QuestionId,
     thread::Thread,
-    ticket::Tickets,
 };
 
 /// An inbound, and what the shell found out about it.
@@ -21,13 +20,30 @@ pub struct Arrival<'a> {
     pub inbound: &'a Inbound,
     /// Its files, kept or dropped.
     pub files: Vec<HeardFile>,
-    /// The question of this thread that it names, by a ticket that was checked or as a reply to a card. An inbound whose
-    /// ticket is not genuine names none.
-    pub about: Option<QuestionId>,
+    /// The question of this thread that it names.
+    pub about: Option<About>,
     /// How the channel matches replies.
     pub correlation: Correlation,
     /// Who takes the message if it begins a request; looked up only then.
     pub assigned: Option<Assigned>,
+}
+
+/// A question that an inbound names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// The question.
+    pub question: QuestionId,
+    /// How it is named.
+    pub named: Named,
+}
+
+/// How an inbound names a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// By a ticket that was checked.
+    ByTicket,
+    /// As a reply to a card.
+    ByReply,
 }
 
 /// Who takes a message that begins a request.
@@ -44,7 +60,9 @@ pub fn admit(directory: &Directory, thread: &Thread, arrival: Arrival<'_>, now: 
     match &arrival.inbound.body {
         Body::Undelivered { why } => vec![Event::Undelivered { key: None, why: why.clone() }],
         Body::Press { choice, comment } => {
-            let Some((id, question)) = arrival.about.and_then(|id| Some((id, thread.question(id)?))) else {
+            let Some((id, question)) =
+                arrival.about.and_then(|about| Some((about.question, thread.question(about.question)?)))
+            else {
                 return Vec::new();
             };
             let read = grammar::press(&question.kind, &question.options, choice, comment.as_deref());
@@ -71,7 +89,7 @@ fn reply(
     now: Timestamp,
 ) -> Option<Event> {
     let inbound = arrival.inbound;
-    if let Some(id) = arrival.about {
+    if let Some(id) = arrival.about.map(|about| about.question) {
         let question = thread.question(id)?;
         let settled = thread.settled_by(id).is_some();
         if settled && question.kind == QuestionKind::Question && thread.home() == Some(&inbound.at) {
@@ -137,11 +155,12 @@ fn answer(
 ) -> Event {
     let inbound = arrival.inbound;
     let guarded = matches!(question.kind, QuestionKind::Approval { .. } | QuestionKind::Unknown { .. });
+    let by_ticket = arrival.about.is_some_and(|about| about.named == Named::ByTicket);
     let why = if guarded && !inbound.from.verified.is_proven() {
         Why::Unverified
     } else if !directory.may_answer(question, &inbound.from) {
         if inbound.from.verified.is_proven() { Why::NotPermitted } else { Why::Unverified }
-    } else if guarded && arrival.correlation == Correlation::Ticket && !carries_ticket(thread, inbound, id) {
+    } else if guarded && arrival.correlation == Correlation::Ticket && !by_ticket {
         Why::NoTicket
     } else if thread.settled_by(id).is_some() {
         match thread.settled_by(id).and_then(|seq| thread.event(seq)) {
@@ -175,12 +194,6 @@ fn answer(
         how: given.how,
         why,
     })
-}
-
-/// Whether the inbound came with a ticket of this question; that the ticket is genuine was checked before.
-fn carries_ticket(thread: &Thread, inbound: &Inbound, id: QuestionId) -> bool {
-    let named = inbound.ticket.as_ref().and_then(Tickets::read);
-    named.is_some_and(|(of, question)| of == *thread.id() && question == id)
 }
 
 fn heard(arrival: &Arrival<'_>, text: &str, original: Option<&str>) -> Heard {

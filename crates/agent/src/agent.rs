@@ -11,6 +11,7 @@ use crate::{
     event::AgentRef,
     extract::Extractor,
     id::{ThreadId, sha256},
+    inert::{Spot, escape},
     policy,
     render::{self, KNOWN_VARIABLES, REASK_VARIABLES},
     spec::{AgentSpec, AskAt, Builtin, Handler, MessageSpec, Risk, ToolSpec, Verdict},
@@ -353,7 +354,7 @@ fn environment() -> Environment<'static> {
         if value.is_safe() || value.as_str().is_none() {
             return minijinja::escape_formatter(out, state, value);
         }
-        let text = render::escape(value.as_str().unwrap_or_default(), render::Spot::Attribute);
+        let text = escape(value.as_str().unwrap_or_default(), Spot::Attribute);
         out.write_str(&text).map_err(minijinja::Error::from)
     });
     env

@@ -15,9 +15,12 @@ use crate::{
         Reply,
     },
     id::{CallId, QuestionId, Seq},
+    inert::clip,
     intent::Intent,
+    parts::files,
     policy::{Judgement, judge},
     spec::{AskAt, Repeat, Verdict},
+    summary::summary,
     thread::{Phase, Thread, UNKNOWN_OPTIONS, hash_of},
 };
 
@@ -427,11 +430,11 @@ impl Desk<'_> {
         Step::Record(vec![told, Event::Finished])
     }
 
-    fn say(&self, seq: Seq, text: &str, files: &[String]) -> Vec<Event> {
+    fn say(&self, seq: Seq, text: &str, names: &[String]) -> Vec<Event> {
         let Some(home) = self.thread.home() else { return Vec::new() };
-        let known = crate::render::files(self.thread);
+        let known = files(self.thread);
         let note = self.thread.thought(seq).and_then(|thought| thought.note.clone());
-        let chosen = files.iter().filter_map(|name| known.iter().rev().find(|file| file.name == *name));
+        let chosen = names.iter().filter_map(|name| known.iter().rev().find(|file| file.name == *name));
         vec![Event::Said(Reply {
             to: home.clone(),
             in_reply_to: self.thread.reply_to(),
@@ -456,7 +459,7 @@ impl Desk<'_> {
             events.push(Event::Finished);
             return events;
         }
-        let text = crate::render::summary(self.agent, self.thread, why);
+        let text = summary(self.agent, self.thread, why);
         let deadline = self.agent.spec().question_deadline.0;
         let question = self.question(QuestionKind::HandOver, text, Vec::new(), audience, asked, deadline);
         events.push(Event::Asked(question));
@@ -467,7 +470,7 @@ impl Desk<'_> {
     }
 
     fn request(&self) -> String {
-        crate::render::clip(self.thread.request().map_or("", |heard| heard.text.as_str()), 600)
+        clip(self.thread.request().map_or("", |heard| heard.text.as_str()), 600)
     }
 
     fn fail(&self, kind: FaultKind, what: impl Into<String>) -> Step {

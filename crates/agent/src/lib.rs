@@ -20,19 +20,24 @@ mod agent;
 mod directory;
 mod document;
 mod policy;
-mod prompt;
-mod render;
 mod route;
 mod spec;
-mod squeeze;
 mod ticket;
+
+mod inert;
+mod parts;
+mod prompt;
+mod render;
+mod situation;
+mod squeeze;
+mod summary;
 
 mod canonical;
 mod extract;
 mod grammar;
 mod lenient;
 
-pub use admit::{Arrival, Assigned, admit};
+pub use admit::{About, Arrival, Assigned, Named, admit};
 pub use agent::Agent;
 pub use canonical::{args_hash, canonical};
 pub use decide::{Call, Step, decide, escalate, lost};
@@ -45,9 +50,10 @@ pub use id::{CallId, Home, QuestionId, Seq, ThreadId, Version, caused_by, sha256
 pub use intent::Intent;
 pub use lenient::Repair;
 pub use outgoing::{Press, ending, outgoing};
+pub use parts::files;
 pub use policy::{Judgement, judge};
 pub use prompt::{Account, Function, Message, Output, PartAccount, Prompt, Role};
-pub use render::{files, render, render_reask};
+pub use render::{render, render_reask};
 pub use route::{Route, Taken, Unverified, route};
 pub use spec::*;
 pub use thread::{CallView, Phase, Run, Thread};

@@ -10,6 +10,7 @@ use crate::{
     event::{Answer, Decision, Event, Question, QuestionKind, Refusal, Why},
     grammar::choice_id,
     id::{QuestionId, Seq},
+    spec::redacted,
     thread::Thread,
     ticket::Tickets,
 };
@@ -162,16 +163,14 @@ fn fields(question: &Question, press: &Press<'_>) -> Vec<Field> {
         QuestionKind::Approval { tool, args, .. } | QuestionKind::Unknown { tool, args, .. } => (tool, args),
         QuestionKind::Question | QuestionKind::HandOver => return Vec::new(),
     };
-    let secrets = (press.secrets)(tool);
-    let Value::Object(args) = args else { return Vec::new() };
-    let shown = |name: &String, value: &Value| match value {
-        _ if secrets.contains(name) => "(not shown)".to_owned(),
-        Value::String(text) => text.clone(),
+    let Value::Object(args) = redacted(args, &(press.secrets)(tool)) else { return Vec::new() };
+    let shown = |value: Value| match value {
+        Value::String(text) => text,
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
             value.to_string()
         }
     };
-    args.iter().map(|(name, value)| Field { label: name.clone(), value: shown(name, value) }).collect()
+    args.into_iter().map(|(label, value)| Field { label, value: shown(value) }).collect()
 }
 
 fn choices(question: &Question) -> Vec<Choice> {

@@ -273,6 +273,20 @@ pub enum Verdict {
     Deny,
 }
 
+/// What stands in the place of a value that people must not see.
+pub(crate) const NOT_SHOWN: &str = "(not shown)";
+
+/// The arguments of a call as people may see them: without the values that the tool declares secret.
+pub fn redacted(args: &Value, secret: &[String]) -> Value {
+    let mut shown = args.clone();
+    for name in secret {
+        if let Some(value) = shown.get_mut(name) {
+            *value = NOT_SHOWN.into();
+        }
+    }
+    shown
+}
+
 impl Default for OutputSpec {
     fn default() -> Self {
         Self { ask_as: Output::default(), reasks: defaults::reasks() }

@@ -10,10 +10,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{
-    id::sha256,
-    render::{Part, clip},
-};
+use crate::{id::sha256, inert::clip, parts::Part};
 
 /// How much of an old result stays, in characters.
 const DIGEST: usize = 160;

@@ -1,6 +1,6 @@
 //! A thread as people read it.
 
-use agent::{Event, Intent, Outcome, Phase, QuestionKind, Thread};
+use agent::{Event, Intent, Outcome, Phase, QuestionKind, Thread, redacted};
 use channel::{Timestamp, Verified};
 use serde_json::Value;
 
@@ -67,7 +67,7 @@ fn phase(phase: Phase) -> &'static str {
 }
 
 fn sentence(thread: &Thread, event: &Event, secrets: Secrets<'_>) -> String {
-    let shown = |tool: &str, args: &Value| shown(args, &secrets(tool));
+    let shown = |tool: &str, args: &Value| redacted(args, &secrets(tool));
     match event {
         Event::Routed(routed) => match &routed.agent {
             Some(agent) => format!("Given to {} ({:.12}), by {}.", agent.name, agent.version, routed.why),
@@ -171,17 +171,6 @@ fn sentence(thread: &Thread, event: &Event, secrets: Secrets<'_>) -> String {
         Event::HandedOver { why } => format!("Handed over to people: {why}"),
         Event::Finished => "Finished.".to_owned(),
     }
-}
-
-/// The arguments as JSON, without those that people must not see.
-fn shown(args: &Value, secrets: &[String]) -> String {
-    let mut args = args.clone();
-    for name in secrets {
-        if let Some(value) = args.get_mut(name) {
-            *value = "(not shown)".into();
-        }
-    }
-    args.to_string()
 }
 
 fn short(text: &str, max: usize) -> String {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use agent::{
-    Arrival, Assigned, Event, HeardFile, Home, How, QuestionId, Routed, Taken, Thread, ThreadId, Tickets,
-    admit, caused_by, lost, route, sha256,
+    About, Arrival, Assigned, Event, HeardFile, Home, How, Named, QuestionId, Routed, Taken, Thread,
+    ThreadId, Tickets, admit, caused_by, lost, route, sha256,
 };
 use async_trait::async_trait;
 use channel::{
-    Accepted, Attachment, Body, ChannelName, Correlation, Entry, Error, File, Inbound, Inbox, MessageRef,
-    Place, Said,
+    Accepted, Addressed, Attachment, Body, ChannelName, Correlation, Entry, Error, File, Inbound, Inbox,
+    MessageRef, Place, Said,
 };
 use store::SentQuery;
 use tokio::sync::{Mutex, Semaphore};
@@ -179,6 +179,12 @@ impl Board {
             },
             Body::Text { .. } | Body::Press { .. } => {
                 let assigned = if thread.is_idle() { Some(self.assign(inbound)) } else { None };
+                if inbound.addressed == Addressed::Overheard
+                    && assigned.as_ref().is_some_and(|assigned| assigned.routed.agent.is_none())
+                {
+                    // People talk among themselves.
+                    return Ok(Some(Accepted::New));
+                }
                 let correlation =
                     self.capabilities(channel).map_or(Correlation::Ticket, |can| can.correlation);
                 admit(&self.directory, &thread, Arrival { inbound, files, about, correlation, assigned }, now)
@@ -204,23 +210,21 @@ impl Board {
         &self,
         channel: &ChannelName,
         inbound: &Inbound,
-    ) -> Result<(Thread, Option<QuestionId>), store::Error> {
+    ) -> Result<(Thread, Option<About>), store::Error> {
         if let Some(ticket) = &inbound.ticket
             && let Some((id, _)) = Tickets::read(ticket)
         {
             let thread = self.thread(&id).await?;
             if let Some(question) = self.tickets.check(ticket, &thread) {
-                return Ok((thread, Some(question)));
+                return Ok((thread, Some(About { question, named: Named::ByTicket })));
             }
         }
         if let Some((thread, key)) = self.sent_as(channel, inbound.in_reply_to.as_ref()).await? {
             let thread = self.thread(&thread).await?;
             let question = caused_by(&key).map(|(_, seq, _)| QuestionId(seq));
-            // Where people are easily imitated, naming a message of ours proves nothing: only a ticket names a question.
-            let native = self.capabilities(channel).is_some_and(|can| can.correlation == Correlation::Native);
-            let question = question.filter(|id| native && thread.question(*id).is_some());
+            let question = question.filter(|id| thread.question(*id).is_some());
             if question.is_some() || matches!(inbound.body, Body::Undelivered { .. }) {
-                return Ok((thread, question));
+                return Ok((thread, question.map(|question| About { question, named: Named::ByReply })));
             }
         }
         let home = Home::of(&inbound.at);

@@ -1,8 +1,8 @@
 //! What an inbound becomes: who may answer what, when, and how.
 
 use agent::{
-    Arrival, Assigned, Audience, Author, Decision, Directory, Event, HeardFile, Home, How, Outcome, Question,
-    QuestionId, Refusal, Routed, Seq, Thread, ThreadId, Tickets, Why, admit,
+    About, Arrival, Assigned, Audience, Author, Decision, Directory, Event, HeardFile, Home, How, Named,
+    Outcome, Question, QuestionId, Refusal, Routed, Seq, Thread, ThreadId, Tickets, Why, admit,
 };
 use channel::{Body, Content, Correlation, Inbound, Person, Ticket};
 use serde_json::json;
@@ -12,6 +12,13 @@ use crate::support::{
     press, proven, text, user, with_ticket,
 };
 
+/// How an inbound names a question: the shell has checked the ticket, if it carries one for this question.
+fn named(thread: &Thread, question: QuestionId, inbound: &Inbound) -> About {
+    let ticket = inbound.ticket.as_ref().and_then(Tickets::read);
+    let genuine = ticket.is_some_and(|(home, of)| home == *thread.id() && of == question);
+    About { question, named: if genuine { Named::ByTicket } else { Named::ByReply } }
+}
+
 /// Says what an inbound becomes.
 fn admitted(
     story: &Story,
@@ -19,6 +26,7 @@ fn admitted(
     about: Option<QuestionId>,
     correlation: Correlation,
 ) -> Vec<Event> {
+    let about = about.map(|question| named(&story.thread, question, inbound));
     let arrival = Arrival { inbound, files: Vec::new(), about, correlation, assigned: None };
     admit(&story.directory, &story.thread, arrival, story.now)
 }
@@ -164,7 +172,7 @@ fn where_replies_are_easily_imitated_an_approval_needs_its_ticket() {
     let other_question = tickets().mint(story.thread.id(), QuestionId(Seq(0)), &desk_place());
     let other_thread = tickets().mint(&ThreadId::new(&Home::of(&desk_place()), 1), id, &desk_place());
     for (ticket, correlation, becomes) in [
-        (Some(genuine), TICKET, "approve"),
+        (Some(genuine.clone()), TICKET, "approve"),
         (None, TICKET, "refused NoTicket"),
         (Some(other_question), TICKET, "refused NoTicket"),
         (Some(other_thread), TICKET, "refused NoTicket"),
@@ -173,7 +181,9 @@ fn where_replies_are_easily_imitated_an_approval_needs_its_ticket() {
         let message = Inbound { ticket: ticket.clone(), ..bare.clone() };
         // It names the question otherwise: as a reply to the card, or by standing where only that one is open.
         assert_eq!(word(&admitted(&story, &message, Some(id), correlation)), becomes, "{ticket:?}");
-        assert_eq!(word(&admitted(&story, &message, None, correlation)), becomes, "{ticket:?}");
+        // A genuine ticket always names it; the shell looked.
+        let named = (ticket.as_ref() == Some(&genuine)).then_some(id);
+        assert_eq!(word(&admitted(&story, &message, named, correlation)), becomes, "{ticket:?}");
     }
     // What is no decision is simply said, on both.
     let chat = inbound(ana_mail(), desk_place(), text("what is this about?"));
@@ -258,6 +268,7 @@ fn files_that_come_with_an_answer_are_seen() {
         dropped: None,
     }];
     let admitted = |story: &Story, message: &Inbound, about: Option<QuestionId>| {
+        let about = about.map(|question| named(&story.thread, question, message));
         let arrival =
             Arrival { inbound: message, files: files.clone(), about, correlation: NATIVE, assigned: None };
         admit(&story.directory, &story.thread, arrival, story.now)

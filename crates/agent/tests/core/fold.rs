@@ -2,11 +2,11 @@
 //! models, tools and crashes around one thread.
 
 use agent::{
-    Acted, Agent, AgentRef, Answer, Arrival, AskedAt, Assigned, Audience, Author, CallId, Decision,
-    Directory, Event, Failure, Fault, FaultKind, Heard, HeardFile, Home, How, Intent, Outcome, Phase, Press,
-    Question, QuestionId, QuestionKind, Record, Refusal, Repeat, Reply, Routed, Seq, Started, Step, Thought,
-    Thread, ThreadId, Tickets, Usage, Verdict, Version, Why, admit, args_hash, decide, judge, outgoing,
-    render, render_reask,
+    About, Acted, Agent, AgentRef, Answer, Arrival, AskedAt, Assigned, Audience, Author, CallId, Decision,
+    Directory, Event, Failure, Fault, FaultKind, Heard, HeardFile, Home, How, Intent, Named, Outcome, Phase,
+    Press, Question, QuestionId, QuestionKind, Record, Refusal, Repeat, Reply, Routed, Seq, Started, Step,
+    Thought, Thread, ThreadId, Tickets, Usage, Verdict, Version, Why, admit, args_hash, decide, judge,
+    outgoing, render, render_reask,
 };
 use channel::{Capabilities, Correlation, DeliveryKey, File, MessageRef, Timestamp};
 use proptest::prelude::*;
@@ -456,7 +456,7 @@ impl World<'_> {
         let arrival = Arrival {
             inbound: &message,
             files: Vec::new(),
-            about,
+            about: about.map(|question| About { question, named: Named::ByTicket }),
             correlation: Correlation::Native,
             assigned,
         };

@@ -1,0 +1,104 @@
+//! What the scripted model decides on.
+
+use serde_json::{Value, json};
+
+use crate::{
+    agent::Agent,
+    event::{Author, Decision, Event, Outcome, QuestionKind},
+    parts::{Part, parts},
+    thread::Thread,
+};
+
+/// What the scripted model decides on: the same parts as data, and the latest one that matters.
+pub(crate) fn situation(agent: &Agent, thread: &Thread) -> Value {
+    let run = thread.runs().len().saturating_sub(1);
+    let all = parts(thread);
+    let current: Vec<&Part> = all.iter().filter(|part| part.run == run).collect();
+    // The order of the log is the order of beginnings; what counts is what ended last.
+    let last = thread.records().iter().rev().find_map(|record| latest(thread, &record.event));
+    let first = current.iter().find(|part| part.kind == "heard");
+    let events: Vec<Value> = current
+        .iter()
+        .map(|part| {
+            let mut fields = part.fields.clone();
+            fields.insert("kind".into(), part.kind.into());
+            Value::Object(fields)
+        })
+        .collect();
+    json!({
+        "agent": agent.reference().name,
+        "last": last.unwrap_or_else(|| json!({ "kind": "nothing" })),
+        "request": first.and_then(|part| part.fields.get("text")).cloned().unwrap_or_default(),
+        "requester": thread.requester().map_or("", |person| person.name.as_str()),
+        "events": events,
+        "tools": agent.spec().tools.keys().collect::<Vec<_>>(),
+    })
+}
+
+/// The latest event that a script can answer to.
+fn latest(thread: &Thread, event: &Event) -> Option<Value> {
+    match event {
+        Event::Heard(heard) => Some(json!({ "kind": "heard", "text": heard.text, "from": heard.from.name })),
+        Event::Acted(acted) => {
+            let call = thread.call(acted.call)?;
+            Some(match &acted.outcome {
+                Outcome::Done(value) => {
+                    json!({ "kind": "done", "tool": call.tool, "args": call.args, "result": value })
+                }
+                Outcome::Failed(fault) => {
+                    json!({ "kind": "failed", "tool": call.tool, "args": call.args, "error": fault.what })
+                }
+                Outcome::Unknown { why } => {
+                    json!({ "kind": "unknown", "tool": call.tool, "args": call.args, "error": why })
+                }
+            })
+        }
+        Event::Failed(failure) => Some(json!({ "kind": "failed", "tool": "", "error": failure.fault.what })),
+        Event::Answered(answer) => {
+            let question = thread.question(answer.question)?;
+            let (tool, args) = match &question.kind {
+                QuestionKind::Approval { tool, args, .. } | QuestionKind::Unknown { tool, args, .. } => {
+                    (tool.as_str(), args.clone())
+                }
+                QuestionKind::Question | QuestionKind::HandOver => ("", Value::Null),
+            };
+            Some(match &answer.decision {
+                Decision::Approve => json!({ "kind": "approved", "tool": tool, "args": args }),
+                Decision::Reject { comment } => {
+                    json!({ "kind": "rejected", "tool": tool, "args": args, "comment": comment.clone().unwrap_or_default() })
+                }
+                Decision::Option(place) => {
+                    let option = question.options.get(*place).cloned().unwrap_or_default();
+                    json!({ "kind": "answered", "tool": tool, "args": args, "answer": option, "text": option, "question": question.text })
+                }
+                Decision::Text(text) => {
+                    json!({ "kind": "answered", "tool": tool, "args": args, "answer": text, "text": text, "question": question.text })
+                }
+            })
+        }
+        Event::Lapsed { question } => {
+            let question = thread.question(*question)?;
+            let tool = match &question.kind {
+                QuestionKind::Approval { tool, .. } | QuestionKind::Unknown { tool, .. } => tool.as_str(),
+                QuestionKind::Question | QuestionKind::HandOver => "",
+            };
+            Some(json!({ "kind": "lapsed", "tool": tool, "question": question.text }))
+        }
+        Event::Said(reply) if reply.by == Author::Agent => {
+            Some(json!({ "kind": "said", "text": reply.text }))
+        }
+        Event::Routed(_)
+        | Event::Thought(_)
+        | Event::Started(_)
+        | Event::Asked(_)
+        | Event::Refused(_)
+        | Event::Said(_)
+        | Event::Delivered { .. }
+        | Event::Undelivered { .. }
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
+        | Event::Cancelled { .. }
+        | Event::HandedOver { .. }
+        | Event::Finished => None,
+    }
+}
