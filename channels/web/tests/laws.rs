@@ -4,6 +4,7 @@
 
 #[expect(unreachable_pub, reason = "shared with the preview")]
 mod double;
+mod rig;
 
 use std::{
     net::SocketAddr,
@@ -23,6 +24,8 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
+
+testkit::channel_laws!(every_channel, rig::rig);
 
 /// A browser: what it sends without being asked.
 struct Browser {

@@ -1,8 +1,11 @@
 //! Doubles and laws for every seam.
 //!
-//! A law is written once here and holds for each implementation of its seam: see [`store_laws!`]. What stands above a
+//! A law is written once here and holds for each implementation of its seam: see [`store_laws!`] and
+//! [`channel_laws!`]. What stands above a
 //! seam is tested with a double below it: see [`doubles`].
 
+#[expect(clippy::expect_used, reason = "a law that does not hold panics")]
+pub mod channel_laws;
 mod clock;
 pub mod doubles;
 mod init;

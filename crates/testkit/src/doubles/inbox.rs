@@ -17,6 +17,7 @@ pub struct InboxDouble(Mutex<Kept>);
 #[derive(Default)]
 struct Kept {
     away: bool,
+    loses_answers: bool,
     /// Everything that came, taken or not.
     came: Vec<Inbound>,
     taken: Vec<Inbound>,
@@ -36,6 +37,11 @@ impl InboxDouble {
         self.kept().away = away;
     }
 
+    /// Takes what comes, and says that it is away: its answers are lost on the way.
+    pub fn loses_answers(&self, loses: bool) {
+        self.kept().loses_answers = loses;
+    }
+
     /// All that was taken, oldest first.
     pub fn taken(&self) -> Vec<Inbound> {
         self.kept().taken.clone()
@@ -49,11 +55,6 @@ impl InboxDouble {
     /// The cursors that the channel keeps.
     pub fn cursors(&self) -> BTreeMap<String, String> {
         self.kept().cursors.clone()
-    }
-
-    /// Puts the cursors back to what they were: what a crash does that comes before the last of them was durable.
-    pub fn rewind(&self, cursors: BTreeMap<String, String>) {
-        self.kept().cursors = cursors;
     }
 
     /// Remembers that the gateway said this, as a gateway does before it sends.
@@ -118,8 +119,10 @@ impl Inbox for InboxDouble {
         let mut kept = self.kept();
         kept.came.push(inbound.clone());
         kept.there()?;
+        let lost = kept.loses_answers;
+        let answer = |accepted| if lost { Err(Error::retry("the answer was lost")) } else { Ok(accepted) };
         if inbound.keys.iter().any(|key| kept.keys.contains(key.as_str())) {
-            return Ok(Accepted::Already);
+            return answer(Accepted::Already);
         }
         kept.keys.extend(inbound.keys.iter().map(|key| key.as_str().to_owned()));
         if let Body::Text { text, .. } = &inbound.body {
@@ -127,7 +130,7 @@ impl Inbox for InboxDouble {
             kept.record(&inbound.at.place, said);
         }
         kept.taken.push(inbound);
-        Ok(Accepted::New)
+        answer(Accepted::New)
     }
 
     async fn cursor(&self, name: &str) -> Result<Option<String>, Error> {
