@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use agent::{Event, Home, QuestionId, Seq, ThreadId, Tickets};
 use channel::{
-    Accepted, Attachment, Body, ChannelName, Content, ErrorKind, Inbound, Inbox, MessageRef, Person, Said,
-    Ticket, Verified,
+    Accepted, Addressed, Attachment, Body, ChannelName, Content, ErrorKind, Inbound, Inbox, MessageRef,
+    Person, Said, Ticket, Verified,
 };
 use runtime::Door;
 use store::{SentQuery, Store};
@@ -267,6 +267,20 @@ async fn who_cannot_be_told_from_others_gets_a_notice_and_no_agent() {
     world.finished("p").await;
     assert!(world.model.prompts().is_empty());
     assert!(serving.stop().await);
+}
+
+#[tokio::test]
+async fn what_people_say_among_themselves_is_nobody_s_request() {
+    let world = World::new();
+    let overheard =
+        |text: &str| Inbound { addressed: Addressed::Overheard, ..world.inbound("ben", "p", text) };
+    let door = world.door("chat");
+    assert_eq!(door.accept(overheard("lunch?")).await.unwrap(), Accepted::New);
+    assert!(world.store.commits().is_empty());
+    // In a conversation that goes on it counts.
+    world.say("p", "hello").await;
+    door.accept(overheard("and this")).await.unwrap();
+    assert_eq!(world.story("p").await, ["routed", "heard hello", "heard and this"]);
 }
 
 /// A world in which Ana was asked by mail whether Ben's deployment may run.
