@@ -423,10 +423,13 @@ async fn what_does_not_fit_is_squeezed_and_accounted_for_and_then_refused() {
         replace(&agents.join(agent).join("agent.toml"), "[limits]", &words);
     };
     room("deploy", 4_500);
-    room("support", 1_500);
     let mut provider = Provider::open().await;
     let config = format!("{LOCAL}{ONE}{}", provider.config("one", "openai", ""));
     let mut world = World::with_agents(&agents, &config).env("ONE_KEY", KEY);
+    // Room for the prompt, and for a few words besides. With less, the agent would not be taken at all.
+    let counted = |account: &str| account.split_whitespace().next().unwrap().parse::<u32>().unwrap();
+    let empty = counted(&world.run(&["prompt", "support"]).err);
+    room("support", empty + 700 + 50);
     world.start().await;
     let long = format!("deploy v1.4 to production, because {}. That is all.", "of this, ".repeat(1_000));
     let (page, talk) = say(&world, &long).await;
@@ -437,8 +440,7 @@ async fn what_does_not_fit_is_squeezed_and_accounted_for_and_then_refused() {
     let account = world.run(&["prompt", "deploy", threads[0].id().as_str()]).err;
     assert!(account.contains(" tokens of 3800 "), "{account}");
     assert!(account.contains("heard  (the middle of a text of more than "), "{account}");
-    let tokens: u64 = account.split_whitespace().next().unwrap().parse().unwrap();
-    assert!(tokens <= 3_800, "{account}");
+    assert!(counted(&account) <= 3_800, "{account}");
     let text = asked.context();
     assert!(text.contains("deploy v1.4 to production, because of this,"), "{text}");
     assert!(text.contains("characters were left out here …]") && text.contains("That is all."), "{text}");
@@ -446,7 +448,7 @@ async fn what_does_not_fit_is_squeezed_and_accounted_for_and_then_refused() {
     page.wait_said(&talk, "I see.").await;
 
     // What does not fit even so goes to a person, and no model is asked.
-    let (_, other) = say(&world, "Where is my order 1001?").await;
+    let (_, other) = say(&world, &format!("Where is my order 1001? {}", "I wait for it. ".repeat(100))).await;
     page.wait_said(&other, "A person has been asked to take over").await;
     let card = page.wait_card("inbox", "support hands over to you").await;
     assert!(card["text"].as_str().unwrap().contains("does not fit"), "{card}");

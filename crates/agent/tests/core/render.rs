@@ -659,6 +659,11 @@ fn what_the_configuration_does_not_know_is_told_with_its_line() {
     };
     assert_eq!(check("x", "x"), []);
     for (from, to, words) in [
+        (
+            "desk = \"operators\"",
+            "context = { tokens = 20, answer_tokens = 10 }\ndesk = \"operators\"",
+            "before anybody spoke: the context needs",
+        ),
         ("desk = \"operators\"", "desk = \"mars\"", "there is no desk `mars`"),
         ("desk = \"operators\"", "desk = \"empty\"", "there is no desk `empty`"),
         ("desk = \"finance\"", "desk = \"mars\"", "there is no desk `mars`"),
