@@ -213,14 +213,14 @@ impl Board {
     ) -> Result<(Thread, Option<About>), store::Error> {
         if let Some(ticket) = &inbound.ticket
             && let Some((id, _)) = Tickets::read(ticket)
+            && let Some(thread) = self.readable(&id).await?
+            && let Some(question) = self.tickets.check(ticket, &thread)
         {
-            let thread = self.thread(&id).await?;
-            if let Some(question) = self.tickets.check(ticket, &thread) {
-                return Ok((thread, Some(About { question, named: Named::ByTicket })));
-            }
+            return Ok((thread, Some(About { question, named: Named::ByTicket })));
         }
-        if let Some((thread, key)) = self.sent_as(channel, inbound.in_reply_to.as_ref()).await? {
-            let thread = self.thread(&thread).await?;
+        if let Some((thread, key)) = self.sent_as(channel, inbound.in_reply_to.as_ref()).await?
+            && let Some(thread) = self.readable(&thread).await?
+        {
             let question = caused_by(&key).map(|(_, seq, _)| QuestionId(seq));
             let question = question.filter(|id| thread.question(*id).is_some());
             if question.is_some() || matches!(inbound.body, Body::Undelivered { .. }) {
@@ -228,12 +228,25 @@ impl Board {
             }
         }
         let home = Home::of(&inbound.at);
-        let latest = match self.store.latest(&home).await? {
-            None => return Ok((Thread::new(ThreadId::new(&home, 1)), None)),
-            Some(id) => self.thread(&id).await?,
+        let Some(latest) = self.store.latest(&home).await? else {
+            return Ok((Thread::new(ThreadId::new(&home, 1)), None));
         };
-        let next = ThreadId::new(&home, latest.id().generation().saturating_add(1));
-        Ok((if self.is_over(&latest) { Thread::new(next) } else { latest }, None))
+        let next = || Thread::new(ThreadId::new(&home, latest.generation().saturating_add(1)));
+        let thread = self.readable(&latest).await?.filter(|thread| !self.is_over(thread));
+        Ok((thread.unwrap_or_else(next), None))
+    }
+
+    /// A thread, unless this build does not understand its log (it was written by a newer one). Such a thread stops, and
+    /// the operator is told; what comes for it begins another at its place, and holds up nobody.
+    async fn readable(&self, id: &ThreadId) -> Result<Option<Thread>, store::Error> {
+        match self.thread(id).await {
+            Ok(thread) => Ok(Some(thread)),
+            Err(error @ store::Error::Unreadable { .. }) => {
+                tracing::error!(thread = %id, %error, "a conversation cannot be gone on with");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether a conversation ended so long ago, or grew so long, that the next message begins another.

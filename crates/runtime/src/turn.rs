@@ -3,7 +3,7 @@
 //! observe (load) - orient (fold) - decide - act, and again. The worker keeps nothing: whatever instant it dies at,
 //! another one goes on from the log.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use agent::{
     Acted, Agent, Call, Event, Failure, Fault, FaultKind, Outcome, Phase, Started, Step, Thought, Thread,
@@ -11,6 +11,7 @@ use agent::{
 };
 use async_trait::async_trait;
 use channel::{File, Signal};
+use futures_util::FutureExt;
 use store::{Again, Lease};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -61,7 +62,9 @@ impl Board {
         stop: &CancellationToken,
         setbacks: &Setbacks,
     ) {
-        let again = match self.steps(&lease, &id, stop).await {
+        // A panic is this turn's alone, and its lease is given back all the same.
+        let steps = AssertUnwindSafe(self.steps(&lease, &id, stop)).catch_unwind().await;
+        let again = match steps.unwrap_or_else(|_| Err(Halt::Stuck("a step of it panicked".into()))) {
             Ok(again) => {
                 setbacks.over(&id);
                 again

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use agent::{Event, Home, QuestionId, Seq, ThreadId, Tickets};
+use agent::{Event, Home, QuestionId, Seq, Thread, ThreadId, Tickets, Version};
 use channel::{
     Accepted, Addressed, Attachment, Body, ChannelName, Content, ErrorKind, Inbound, Inbox, MessageRef,
     Person, Said, Ticket, Verified,
@@ -42,6 +42,27 @@ async fn nothing_is_acknowledged_while_the_store_is_away() {
     }
     world.store.back();
     assert_eq!(world.door("chat").accept(inbound).await.unwrap(), Accepted::New);
+}
+
+#[tokio::test]
+async fn a_thread_that_cannot_be_read_holds_up_nobody_and_its_place_begins_another() {
+    let world = World::new();
+    let door = world.door("chat");
+    door.accept(world.inbound("ben", "p", "hello")).await.unwrap();
+    let first = world.store.latest(&Home::of(&address("chat", "p"))).await.unwrap().unwrap();
+    let unreadable = first.clone();
+    world.store.fails(move |op| match op {
+        Op::Load(thread) if *thread == unreadable => Fault::Unreadable(unreadable.clone()),
+        _ => Fault::None,
+    });
+    for text in ["are you there?", "and now?"] {
+        assert_eq!(door.accept(world.inbound("ben", "p", text)).await.unwrap(), Accepted::New);
+    }
+    let second = world.store.latest(&Home::of(&address("chat", "p"))).await.unwrap().unwrap();
+    assert_eq!(second.generation(), first.generation() + 1);
+    let records = world.store.load(&second, Version(0)).await.unwrap();
+    let told = story(&Thread::fold(second, records));
+    assert_eq!(told, ["routed", "heard are you there?", "heard and now?"]);
 }
 
 /// The platform is told only after the commit has come back.

@@ -47,6 +47,8 @@ pub enum Fault {
     Lost,
     /// It says that the lease is lost; nothing was done.
     Fenced,
+    /// It says that an event of this thread cannot be read; nothing was done.
+    Unreadable(ThreadId),
     /// It does it so much later.
     Late(Duration),
     /// It does it when the test lets it.
@@ -116,6 +118,10 @@ impl StoreDouble {
             Fault::Away => Err(away()),
             Fault::Lost => work.await.and_then(|_| Err(away())),
             Fault::Fenced => Err(Error::Fenced { on: "the double was told so".to_owned() }),
+            Fault::Unreadable(thread) => {
+                let why = "the double was told so".to_owned();
+                Err(Error::Unreadable { thread, seq: 0, why })
+            }
             Fault::Late(delay) => {
                 tokio::time::sleep(delay).await;
                 work.await
