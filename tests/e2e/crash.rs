@@ -143,7 +143,8 @@ async fn deployment(point: String) -> Run {
     assert!(runs <= 1, "it ran {runs} times; {}", story());
     assert!(unknown || runs == 1, "it did not run; {}", story());
 
-    let shown = page.entries(&talk).await.unwrap();
+    // The very last write is behind all of that, and may stop the process yet.
+    let shown = insist(&mut world, &mut crashed, async || page.entries(&talk).await).await;
     let shows = |kind: &str| shown.iter().filter(|entry| entry["kind"] == kind).count();
     assert_eq!(shows("heard"), 1, "{shown:#?}");
     assert_eq!(shows("card"), 1 + usize::from(unknown), "{shown:#?}");
