@@ -30,7 +30,6 @@ pub struct Thread {
     open: Vec<QuestionId>,
     settled: BTreeMap<QuestionId, Seq>,
     starts: BTreeMap<CallId, u32>,
-    undelivered: Vec<channel::DeliveryKey>,
     seen: Version,
     runs: Vec<Seq>,
     run: Run,
@@ -112,7 +111,6 @@ impl Thread {
             open: Vec::new(),
             settled: BTreeMap::new(),
             starts: BTreeMap::new(),
-            undelivered: Vec::new(),
             seen: Version(0),
             runs: Vec::new(),
             run: Run::default(),
@@ -227,13 +225,6 @@ impl Thread {
         self.starts.get(&id).copied().unwrap_or(0)
     }
 
-    /// Whether every card of this question is known to have been lost on its way.
-    pub fn unreachable(&self, id: QuestionId) -> bool {
-        let Some(question) = self.question(id) else { return false };
-        !question.asked.is_empty()
-            && (0..question.asked.len()).all(|n| self.undelivered.contains(&self.id.delivery(id.0, n)))
-    }
-
     /// The person whose request is being worked on.
     pub fn requester(&self) -> Option<&Person> {
         self.request().map(|heard| &heard.from)
@@ -326,10 +317,9 @@ impl Thread {
                     self.state = Phase::Thinking;
                 }
             }
-            Event::Undelivered { key, .. } => self.undelivered.extend(key),
             // Whoever takes over sees all that was heard so far; only what comes later begins a request of its own.
             Event::HandedOver { .. } => self.seen = Version(seq.0),
-            Event::Asked(_) | Event::Refused(_) | Event::Delivered { .. } => {}
+            Event::Asked(_) | Event::Refused(_) | Event::Delivered { .. } | Event::Undelivered { .. } => {}
             Event::Paused { .. } => self.paused = true,
             Event::Resumed { .. } => self.paused = false,
             Event::Cancelled { .. } => {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use agent::{Event, ThreadId, lost};
+use agent::{Event, Record, ThreadId, lost};
 use channel::{Attempt, Content, Error, ErrorKind, Outgoing, Receipt, Timestamp};
-use store::{Again, Lease, SendState, SentQuery, Settle};
+use store::{Again, Batch, Lease, SendState, SentQuery, Settle};
 
 use crate::{
     board::{Board, With},
@@ -100,8 +100,15 @@ impl Board {
         let event = Event::Delivered { key, message: receipt.message.clone() };
         let settle =
             Settle { lease: sending.lease.clone(), state: SendState::Sent, message: receipt.message.clone() };
-        let mut thread = self.thread(&sending.thread).await?;
-        self.write(&mut thread, vec![event], With { settle: Some(settle), ..With::default() }).await
+        self.note(sending, event, settle).await
+    }
+
+    /// Writes the end of a sending as a fact. The thread need not be read for that, so that a message of one whose log
+    /// this build does not understand is not sent again and again.
+    async fn note(&self, sending: &Sending, event: Event, settle: Settle) -> Result<(), store::Error> {
+        let records = vec![Record::new(self.clock.now(), event)];
+        let batch = Batch { records, settle: Some(settle), ..Batch::new(sending.thread.clone()) };
+        self.store.commit(batch).await.map(drop)
     }
 
     async fn failed(&self, sending: &Sending, error: Error) -> Result<(), store::Error> {
@@ -131,9 +138,15 @@ impl Board {
     async fn give_up(&self, sending: &Sending, error: &Error) -> Result<(), store::Error> {
         tracing::error!(key = %sending.outgoing.key, channel = %sending.outgoing.to.channel, %error, "a message was given up");
         for _ in 0..TRIES_MAX {
-            let mut thread = self.thread(&sending.thread).await?;
-            let events = lost(&thread, sending.outgoing.key.clone(), &error.to_string());
+            let (key, why) = (sending.outgoing.key.clone(), error.to_string());
             let settle = Settle { lease: sending.lease.clone(), state: SendState::Dead, message: None };
+            let mut thread = match self.thread(&sending.thread).await {
+                Err(store::Error::Unreadable { .. }) => {
+                    return self.note(sending, Event::Undelivered { key: Some(key), why }, settle).await;
+                }
+                read => read?,
+            };
+            let events = lost(&thread, key, &why);
             let with = With {
                 expect: Some(thread.version()),
                 settle: Some(settle),

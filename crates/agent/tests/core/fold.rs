@@ -326,7 +326,6 @@ fn is_coherent(thread: &Thread, now: Timestamp) -> Result<(), TestCaseError> {
     }
     for (id, _) in thread.open_questions() {
         prop_assert!(thread.settled_by(id).is_none());
-        let _ = thread.unreachable(id);
     }
     let _ = (thread.active(now), thread.requester(), thread.reply_to(), agent::files(thread));
     Ok(())

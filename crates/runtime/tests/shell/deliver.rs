@@ -374,6 +374,26 @@ async fn what_was_sent_is_not_sent_again_because_the_store_is_away_for_a_while()
     }
 }
 
+/// A log that a newer build wrote: what waited in it is sent once, or given up once, and not again and again.
+#[tokio::test]
+async fn a_message_of_a_thread_that_cannot_be_read_is_settled_all_the_same() {
+    for (refused, state) in [(false, SendState::Sent), (true, SendState::Dead)] {
+        let world = World::new();
+        if refused {
+            world.chat.fails(Error::refused("there is no such place"));
+        }
+        world.store.fails(|op| match op {
+            Op::Load(thread) => Fault::Unreadable((*thread).clone()),
+            _ => Fault::None,
+        });
+        let outgoing = post(&world, "p", 1, "m").await;
+        let serving = world.serve();
+        all_settled(&world, serving).await;
+        assert_eq!(sent(&world), ["m 1"]);
+        assert_eq!(row(&world, &outgoing).await.state, state);
+    }
+}
+
 /// Two gateways on one store: each message goes out once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_senders_send_each_message_once_and_in_order() {
