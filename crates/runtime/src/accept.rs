@@ -309,8 +309,9 @@ impl Board {
         if let Some(latest) = self.store.latest(&home).await? {
             let last = latest.generation();
             for generation in last.saturating_sub(HISTORY_GENERATIONS - 1).max(1)..=last {
-                let thread = self.thread(&ThreadId::new(&home, generation)).await?;
-                entries.extend(heard_at(&thread, at));
+                // What cannot be read cannot be shown; the rest of the place can.
+                let thread = self.readable(&ThreadId::new(&home, generation)).await?;
+                entries.extend(thread.iter().flat_map(|thread| heard_at(thread, at)));
             }
         }
         for sent in self.store.sent(SentQuery::At(at.clone())).await? {

@@ -63,6 +63,8 @@ async fn a_thread_that_cannot_be_read_holds_up_nobody_and_its_place_begins_anoth
     let records = world.store.load(&second, Version(0)).await.unwrap();
     let told = story(&Thread::fold(second, records));
     assert_eq!(told, ["routed", "heard are you there?", "heard and now?"]);
+    let shown = door.history(&address("chat", "p").place).await.unwrap();
+    assert_eq!(shown.len(), 2, "the rest of the place is shown: {shown:#?}");
 }
 
 /// The platform is told only after the commit has come back.
