@@ -370,7 +370,7 @@ fn report(
             channel: channel.clone(),
             id,
             name: String::new(),
-            verified: Verified::Claimed { why },
+            verified: Verified::Claimed { why, remedy: None },
         },
         at: Address { channel: channel.clone(), place: spot.place() },
         sent: date(message).unwrap_or(found.received),
@@ -438,7 +438,7 @@ mod tests {
                     writeln!(out, "--- original\n{original}").unwrap();
                 }
             }
-            Body::Press { .. } => writeln!(out, "a press").unwrap(),
+            Body::Press { .. } | Body::Edited { .. } | Body::Deleted => writeln!(out, "a gesture").unwrap(),
             Body::Undelivered { why } => writeln!(out, "--- undelivered\n{why}").unwrap(),
         }
         out

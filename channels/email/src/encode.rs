@@ -273,6 +273,7 @@ mod tests {
             label: label.into(),
             style,
             comment,
+            form: Vec::new(),
         };
         Card {
             ticket: Ticket::new("k3f.abcdefghijklmnopqrstuvwxyz234567-abcdefghijk"),

@@ -31,8 +31,8 @@ use std::{
 
 use async_trait::async_trait;
 use channel::{
-    Address, Attempt, Capabilities, Channel, Content, Correlation, Error, ErrorKind, Ingress, Kind, Outgoing,
-    Place, Receipt, Setup, Signal,
+    Address, Attempt, Capabilities, Channel, Content, Correlation, Error, ErrorKind, Ingress, Kind,
+    MessageRef, Outgoing, Place, Receipt, Setup, Signal,
 };
 
 use crate::{
@@ -67,6 +67,10 @@ impl Kind for Email {
         let reader = Reader::new(setup.name.clone(), Arc::clone(&config));
         Ok(Self { config, reader, sender, pace: Mutex::default() })
     }
+
+    fn manifest(_: &Settings) -> Option<String> {
+        None
+    }
 }
 
 #[async_trait]
@@ -74,6 +78,7 @@ impl Channel for Email {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             buttons: false,
+            forms: false,
             amends: false,
             private: false,
             files: true,
@@ -125,8 +130,18 @@ impl Channel for Email {
         Ok(Receipt { message: Some(mail.message) })
     }
 
-    async fn signal(&self, _at: &Address, _signal: Signal) {
+    async fn signal(&self, _at: &Address, _about: Option<&MessageRef>, _signal: Signal) {
         // A mail program shows nobody at work.
+    }
+
+    async fn check(&self) -> Result<Vec<String>, Vec<Error>> {
+        let (read, send) = tokio::join!(self.reader.check(), self.sender.check());
+        let (found, faults): (Vec<_>, Vec<_>) = [read, send].into_iter().partition(Result::is_ok);
+        if faults.is_empty() {
+            Ok(found.into_iter().filter_map(Result::ok).collect())
+        } else {
+            Err(faults.into_iter().filter_map(Result::err).collect())
+        }
     }
 }
 

@@ -19,9 +19,13 @@ pub(crate) enum Evidence<'a> {
     Dkim(Result<&'a [String], &'a str>),
 }
 
+/// What a sender who is not proven can do.
+const REMEDY: &str = "Your mail provider must sign your messages (DKIM): please write from an address whose provider does, or ask the \
+     people who run this gateway.";
+
 /// Judges.
 pub(crate) fn judge(headers: &Headers<'_>, from: &Addr, evidence: Evidence<'_>) -> Verified {
-    let claimed = |why: String| Verified::Claimed { why };
+    let claimed = |why: String| Verified::Claimed { why, remedy: Some(REMEDY.to_owned()) };
     match evidence {
         Evidence::None => claimed("this mailbox verifies nobody".into()),
         Evidence::Dkim(Err(why)) => claimed(why.to_owned()),

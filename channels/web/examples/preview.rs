@@ -45,10 +45,10 @@ async fn main() {
 async fn react(world: &World, inbound: &Inbound, number: usize) {
     let (place, key) = (&inbound.at.place, format!("t{number}"));
     let soon = || CardState::Open { deadline: Timestamp::now() + Duration::from_secs(3600) };
-    world.web.signal(&address(place), Signal::Working).await;
+    world.web.signal(&address(place), None, Signal::Working).await;
     tokio::time::sleep(Duration::from_millis(700)).await;
     match &inbound.body {
-        Body::Press { choice, comment } => {
+        Body::Press { choice, comment, .. } => {
             let ticket = inbound.ticket.clone().unwrap();
             let how = format!(
                 "{choice} by local{}",
@@ -77,6 +77,7 @@ async fn react(world: &World, inbound: &Inbound, number: usize) {
                     label: label.into(),
                     style: Style::Plain,
                     comment: Comment::None,
+                    form: vec![],
                 };
                 asked.choices = vec![other("a", "Meier, Bern"), other("b", "Meier, Basel")];
                 asked.free_text = true;
@@ -95,7 +96,7 @@ async fn react(world: &World, inbound: &Inbound, number: usize) {
                 world.say(outgoing(&key, place, text(answer))).await;
             }
         },
-        Body::Undelivered { .. } => {}
+        Body::Edited { .. } | Body::Deleted | Body::Undelivered { .. } => {}
     }
-    world.web.signal(&address(place), Signal::Idle).await;
+    world.web.signal(&address(place), None, Signal::Done).await;
 }

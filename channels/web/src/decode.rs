@@ -1,5 +1,7 @@
 //! From the page's requests to what came in. Pure.
 
+use std::collections::BTreeMap;
+
 use channel::{
     Address, Addressed, Attachment, Body, ChannelName, Inbound, InboundKey, MessageRef, Person, Ticket,
     Timestamp, Verified,
@@ -94,7 +96,12 @@ pub(crate) fn press(body: &[u8], here: &Here<'_>, limits: &Limits) -> Result<Inb
     }
     let comment = press.comment.map(|comment| clean(&comment)).filter(|comment| !comment.is_empty());
     length("comment", comment.as_deref().unwrap_or_default(), limits)?;
-    inbound(here, &press.id, Some(ticket), Body::Press { choice: press.choice, comment })
+    inbound(
+        here,
+        &press.id,
+        Some(ticket),
+        Body::Press { choice: press.choice, comment, values: BTreeMap::new() },
+    )
 }
 
 /// Reads the token of somebody who logs in.
@@ -247,7 +254,10 @@ mod tests {
             pressed(&json!({ "id": "12345678", "ticket": "q1.abc", "choice": "approve", "comment": " " }));
         let inbound = inbound.unwrap();
         assert_eq!(inbound.ticket, Some(Ticket::new("q1.abc")));
-        assert_eq!(inbound.body, Body::Press { choice: "approve".to_owned(), comment: None });
+        assert_eq!(
+            inbound.body,
+            Body::Press { choice: "approve".to_owned(), comment: None, values: BTreeMap::new() }
+        );
     }
 
     #[test]

@@ -234,8 +234,13 @@ mod tests {
     }
 
     fn card(state: CardState) -> Content {
-        let choice =
-            |id: &str, style, comment| Choice { id: id.to_owned(), label: id.to_owned(), style, comment };
+        let choice = |id: &str, style, comment| Choice {
+            id: id.to_owned(),
+            label: id.to_owned(),
+            style,
+            comment,
+            form: Vec::new(),
+        };
         Content::Card(Card {
             ticket: Ticket::new("q1.abc"),
             title: "Approve: deploy".to_owned(),

@@ -24,7 +24,7 @@ pub(crate) enum News {
     /// Something was said there.
     Said(Place),
     /// Work began or stopped there.
-    Work(Place, Signal),
+    Work(Place, bool),
 }
 
 /// Carries news from the gateway to the open pages.
@@ -50,23 +50,25 @@ impl Hub {
     }
 
     /// Work began or stopped at this place.
-    pub(crate) fn work(&self, place: &Place, signal: Signal) {
+    pub(crate) fn work(&self, place: &Place, signal: &Signal) {
         let mut working = lock(&self.working);
         working.retain(|_, until| *until > Instant::now());
-        match signal {
-            Signal::Working => working.insert(place.clone(), Instant::now() + WORKING_MAX),
-            Signal::Idle => working.remove(place),
+        let on = match signal {
+            Signal::Working | Signal::Writing { .. } => true,
+            Signal::Waiting | Signal::Done | Signal::Failed => false,
         };
+        if on {
+            working.insert(place.clone(), Instant::now() + WORKING_MAX);
+        } else {
+            working.remove(place);
+        }
         drop(working);
-        let _ = self.news.send(News::Work(place.clone(), signal));
+        let _ = self.news.send(News::Work(place.clone(), on));
     }
 
     /// Whether work goes on at this place.
-    pub(crate) fn works(&self, place: &Place) -> Signal {
-        match lock(&self.working).get(place) {
-            Some(until) if *until > Instant::now() => Signal::Working,
-            Some(_) | None => Signal::Idle,
-        }
+    pub(crate) fn works(&self, place: &Place) -> bool {
+        lock(&self.working).get(place).is_some_and(|until| *until > Instant::now())
     }
 }
 
@@ -130,9 +132,9 @@ mod tests {
     fn work_is_over_when_it_is_said_to_be() {
         let hub = Hub::new();
         let place = Place::new("ana/x");
-        hub.work(&place, Signal::Working);
-        assert_eq!(hub.works(&place), Signal::Working);
-        hub.work(&place, Signal::Idle);
-        assert_eq!(hub.works(&place), Signal::Idle);
+        hub.work(&place, &Signal::Working);
+        assert!(hub.works(&place));
+        hub.work(&place, &Signal::Done);
+        assert!(!hub.works(&place));
     }
 }

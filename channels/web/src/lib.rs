@@ -56,6 +56,10 @@ impl Kind for Web {
         let config = Arc::new(Config::check(settings, setup)?);
         Ok(Self { config, hub: Arc::new(Hub::new()), bound: OnceLock::new() })
     }
+
+    fn manifest(_: &Settings) -> Option<String> {
+        None
+    }
 }
 
 #[async_trait]
@@ -63,6 +67,7 @@ impl Channel for Web {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             buttons: true,
+            forms: false,
             amends: true,
             private: true,
             files: true,
@@ -100,8 +105,12 @@ impl Channel for Web {
         Ok(Receipt { message: Some(MessageRef::new(outgoing.key.as_str())) })
     }
 
-    async fn signal(&self, at: &Address, signal: Signal) {
-        self.hub.work(&at.place, signal);
+    async fn signal(&self, at: &Address, _about: Option<&MessageRef>, signal: Signal) {
+        self.hub.work(&at.place, &signal);
+    }
+
+    async fn check(&self) -> Result<Vec<String>, Vec<Error>> {
+        Ok(vec![format!("the page will be at http://{}/", self.config.listen)])
     }
 }
 

@@ -388,7 +388,11 @@ async fn a_card_is_shown_pressed_and_rewritten() {
     assert_eq!(heard[0].ticket, Some(Ticket::new("q1.abc")));
     assert_eq!(
         heard[0].body,
-        Body::Press { choice: "reject".to_owned(), comment: Some("not today".to_owned()) }
+        Body::Press {
+            choice: "reject".to_owned(),
+            comment: Some("not today".to_owned()),
+            values: std::collections::BTreeMap::new()
+        }
     );
 
     let closed = card("q1.abc", CardState::Closed { how: "Rejected by local".to_owned() });
@@ -460,12 +464,12 @@ async fn work_is_shown_while_it_lasts() {
     let mut stream = browser.stream(&id, None).await;
     stream.expect("synced").await;
     assert_eq!(stream.expect("typing").await["on"], false);
-    world.web.signal(&here, Signal::Working).await;
+    world.web.signal(&here, None, Signal::Working).await;
     assert_eq!(stream.expect("typing").await["on"], true);
     let mut second = browser.stream(&id, None).await;
     assert_eq!(second.expect("synced").await, json!({}));
     assert_eq!(second.expect("typing").await["on"], true, "a page that comes later sees it too");
-    world.web.signal(&here, Signal::Idle).await;
+    world.web.signal(&here, None, Signal::Done).await;
     assert_eq!(stream.expect("typing").await["on"], false);
 }
 

@@ -59,7 +59,8 @@ pub struct Assigned {
 pub fn admit(directory: &Directory, thread: &Thread, arrival: Arrival<'_>, now: Timestamp) -> Vec<Event> {
     match &arrival.inbound.body {
         Body::Undelivered { why } => vec![Event::Undelivered { key: None, why: why.clone() }],
-        Body::Press { choice, comment } => {
+        Body::Edited { .. } | Body::Deleted => Vec::new(),
+        Body::Press { choice, comment, .. } => {
             let Some((id, question)) =
                 arrival.about.and_then(|about| Some((about.question, thread.question(about.question)?)))
             else {

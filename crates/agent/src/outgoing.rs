@@ -174,8 +174,13 @@ fn fields(question: &Question, press: &Press<'_>) -> Vec<Field> {
 }
 
 fn choices(question: &Question) -> Vec<Choice> {
-    let choice =
-        |id: &str, label: &str, style, comment| Choice { id: id.into(), label: label.into(), style, comment };
+    let choice = |id: &str, label: &str, style, comment| Choice {
+        id: id.into(),
+        label: label.into(),
+        style,
+        comment,
+        form: Vec::new(),
+    };
     match question.kind {
         QuestionKind::Approval { .. } => vec![
             choice("approve", "Approve", Style::Primary, Comment::None),
@@ -199,11 +204,10 @@ fn refuse(thread: &Thread, seq: Seq, refusal: &Refusal, at: Timestamp) -> Outgoi
     };
     let text = match refusal.why {
         Why::NotPermitted => "You may not answer this; nothing was decided.".to_owned(),
-        Why::Unverified => {
-            "An answer came in your name, but nothing proves that it is from you; nothing was decided. Your mail \
-             provider must sign your messages (DKIM), or answer on another channel."
-                .to_owned()
-        }
+        Why::Unverified => format!(
+            "An answer came in your name, but nothing proves that it is from you; nothing was decided. {}",
+            refusal.by.verified.remedy()
+        ),
         Why::NoTicket => "This answer did not carry the code of the question, so nothing was decided. Please reply to the \
                           message that asked, to the very address it came from."
             .to_owned(),

@@ -86,7 +86,7 @@ pub fn route(routes: &[Route], default: Option<&str>, inbound: &Inbound) -> Take
 fn fits(route: &Route, inbound: &Inbound) -> bool {
     let text = match &inbound.body {
         Body::Text { text, .. } => text.as_str(),
-        Body::Press { .. } | Body::Undelivered { .. } => "",
+        Body::Press { .. } | Body::Edited { .. } | Body::Deleted | Body::Undelivered { .. } => "",
     };
     route.channel.as_ref().is_none_or(|name| inbound.at.channel.as_str() == name)
         && route.place.as_ref().is_none_or(|place| inbound.at.place.as_str() == place)

@@ -96,6 +96,9 @@ pub enum Verified {
     Claimed {
         /// What was missing.
         why: String,
+        /// What this person can do about it, one sentence to them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remedy: Option<String>,
     },
 }
 
@@ -103,5 +106,15 @@ impl Verified {
     /// True when the id is proven.
     pub fn is_proven(&self) -> bool {
         matches!(self, Self::Proven { .. })
+    }
+
+    /// What a person who is not proven can do about it, a sentence to them.
+    pub fn remedy(&self) -> &str {
+        match self {
+            Self::Claimed { remedy: Some(remedy), .. } => remedy,
+            Self::Claimed { remedy: None, .. } | Self::Proven { .. } => {
+                "Please use another channel, or ask the people who run this gateway."
+            }
+        }
     }
 }

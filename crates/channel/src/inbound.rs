@@ -1,5 +1,7 @@
 //! What comes in: one message or gesture of one person.
 
+use std::collections::BTreeMap;
+
 use crate::{Address, InboundKey, MessageRef, Person, Ticket, Timestamp};
 
 /// One message or gesture, as decoded from a platform's payload.
@@ -35,6 +37,9 @@ pub enum Addressed {
     Direct,
     /// A mention in a shared place.
     Mention,
+    /// Said below other messages in a shared place, without naming the bot: for it where it takes part in that
+    /// conversation, for nobody where it does not.
+    Thread,
     /// Said in a shared place where the bot listens.
     Overheard,
 }
@@ -57,7 +62,18 @@ pub enum Body {
         choice: String,
         /// Text that was given with it.
         comment: Option<String>,
+        /// What was filled in, by the id of the [`crate::Input`]; empty where the choice has no form.
+        values: BTreeMap<String, String>,
     },
+    /// A message that was said before, named by the inbound's `message`, has other words now.
+    Edited {
+        /// The words now, as in `Text`.
+        text: String,
+        /// The text as it stands there now, where that differs.
+        original: Option<String>,
+    },
+    /// A message that was said before, named by the inbound's `message`, was taken back.
+    Deleted,
     /// The platform reports that a message of ours, named by the inbound's `in_reply_to`, did not arrive.
     Undelivered {
         /// What the platform said.

@@ -20,7 +20,7 @@ pub use address::{
 };
 pub use error::{Error, Kind as ErrorKind};
 pub use inbound::{Addressed, Attachment, Body, Inbound};
-pub use outgoing::{Card, CardState, Choice, Comment, Content, Field, File, Outgoing, Style, Text};
+pub use outgoing::{Card, CardState, Choice, Comment, Content, Field, File, Input, Outgoing, Style, Text};
 pub use seam::{
     Accepted, Attempt, Capabilities, Channel, Correlation, Entry, Health, HealthState, Inbox, Ingress, Kind,
     Receipt, Said, Setup, Signal,

@@ -91,6 +91,21 @@ pub struct Choice {
     pub style: Style,
     /// Whether a comment goes with it.
     pub comment: Comment,
+    /// What may be filled in before it is pressed; only where [`crate::Capabilities::forms`] says that the channel can
+    /// show it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub form: Vec<Input>,
+}
+
+/// One line of a form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// Its id: what was filled in comes back under it.
+    pub id: String,
+    /// Its label.
+    pub label: String,
+    /// What stands in it at first, whole.
+    pub value: String,
 }
 
 /// How a choice looks.

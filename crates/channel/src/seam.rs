@@ -3,7 +3,7 @@
 use std::{
     fmt,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -43,8 +43,15 @@ pub trait Channel: Send + Sync {
     /// See [`crate::ErrorKind`].
     async fn send(&self, outgoing: &Outgoing, attempt: &Attempt) -> Result<Receipt, Error>;
 
-    /// Shows that work goes on, or stopped (typing). Best effort; never waits long, never fails loudly.
-    async fn signal(&self, at: &Address, signal: Signal);
+    /// Shows what goes on at a place, about a message where it is about one. Best effort; never waits long, never fails
+    /// loudly, and nothing is lost when it shows nothing.
+    async fn signal(&self, at: &Address, about: Option<&MessageRef>, signal: Signal);
+
+    /// Connects once, changes nothing, and says what it found: who the channel is on its platform, what it may do there.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its remedy: a credential that is refused, a permission that is missing.
+    async fn check(&self) -> Result<Vec<String>, Vec<Error>>;
 }
 
 /// What a channel can do. Data, not methods; fewer than ten fields.
@@ -52,6 +59,8 @@ pub trait Channel: Send + Sync {
 pub struct Capabilities {
     /// Cards have buttons; without, a card says which words answer it.
     pub buttons: bool,
+    /// A button can ask for more before it counts: [`crate::Choice::form`].
+    pub forms: bool,
     /// A sent message can be rewritten.
     pub amends: bool,
     /// A message can be shown to one person in a shared place.
@@ -92,12 +101,22 @@ pub struct Receipt {
 }
 
 /// A sign of life at a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// An agent is at work.
     Working,
-    /// It stopped.
-    Idle,
+    /// An agent is at work, and this is its answer so far, as CommonMark. It may still become another one: what counts is
+    /// the message that is sent.
+    Writing {
+        /// The words so far.
+        text: String,
+    },
+    /// A human's answer is waited for.
+    Waiting,
+    /// The request is done.
+    Done,
+    /// The request ended, and the agent could not do it.
+    Failed,
 }
 
 /// The gateway's door for what comes in. Given to a channel; never implemented by one.
@@ -184,7 +203,13 @@ pub struct Ingress {
 
 /// How a channel says how it is. Cheap to clone; all clones share one state.
 #[derive(Clone, Debug, Default)]
-pub struct Health(Arc<Mutex<HealthState>>);
+pub struct Health(Arc<Mutex<Vitals>>);
+
+#[derive(Debug, Default)]
+struct Vitals {
+    state: HealthState,
+    heard: Option<Timestamp>,
+}
 
 /// How a channel is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -212,13 +237,28 @@ impl Health {
         self.set(HealthState::Down { why: why.into() });
     }
 
+    /// The platform was heard just now, whatever it said: a sign of life is enough. A channel that is up and hears nothing
+    /// may be deaf, and whoever watches can see it by this time.
+    pub fn heard(&self) {
+        self.vitals().heard = Some(Timestamp::now());
+    }
+
     /// How it is now.
     pub fn state(&self) -> HealthState {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.vitals().state.clone()
+    }
+
+    /// When the platform was last heard; never, for a channel that cannot know.
+    pub fn last_heard(&self) -> Option<Timestamp> {
+        self.vitals().heard
     }
 
     fn set(&self, state: HealthState) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        self.vitals().state = state;
+    }
+
+    fn vitals(&self) -> MutexGuard<'_, Vitals> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -234,6 +274,10 @@ pub trait Kind: Channel + Sized + 'static {
     /// # Errors
     /// `Misconfigured`, one for each thing that is wrong, with its remedy.
     fn open(settings: Self::Settings, setup: &Setup<'_>) -> Result<Self, Vec<Error>>;
+
+    /// What the platform is given to know this gateway by (an app's manifest), made for these settings; none where a
+    /// platform takes no such thing.
+    fn manifest(settings: &Self::Settings) -> Option<String>;
 }
 
 /// What a channel is made with, beside its settings.

@@ -133,7 +133,7 @@ fn sentence(thread: &Thread, event: &Event, secrets: Secrets<'_>) -> String {
         Event::Answered(answer) => {
             let grounds = match &answer.by.verified {
                 Verified::Proven { by } => by,
-                Verified::Claimed { why } => why,
+                Verified::Claimed { why, .. } => why,
             };
             format!(
                 "{} ({} on {}: {grounds}).",

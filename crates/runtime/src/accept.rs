@@ -177,7 +177,7 @@ impl Board {
                 Some((_, key)) => lost(&thread, key, why),
                 None => vec![Event::Undelivered { key: None, why: why.clone() }],
             },
-            Body::Text { .. } | Body::Press { .. } => {
+            Body::Text { .. } | Body::Press { .. } | Body::Edited { .. } | Body::Deleted => {
                 let assigned = if thread.is_idle() { Some(self.assign(inbound)) } else { None };
                 if inbound.addressed == Addressed::Overheard
                     && assigned.as_ref().is_some_and(|assigned| assigned.routed.agent.is_none())
@@ -285,9 +285,10 @@ impl Board {
             },
             Taken::Unverified { why } => nobody(
                 format!("{why} wants to know who wrote, and nothing proves it"),
-                "I cannot tell for sure that this message is from you, so no agent has seen it. Please write from an \
-                 address whose provider signs its mail (DKIM), or ask the people who run this gateway."
-                    .to_owned(),
+                format!(
+                    "I cannot tell for sure that this message is from you, so no agent has seen it. {}",
+                    inbound.from.verified.remedy()
+                ),
             ),
             Taken::Nobody => nobody("no route fits".to_owned(), self.help()),
         }

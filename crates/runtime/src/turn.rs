@@ -100,7 +100,7 @@ impl Board {
             match went {
                 Went::On => {}
                 Went::Sleep(again) => {
-                    self.signal(&thread, Signal::Idle).await;
+                    self.signal(&thread, resting(&thread)).await;
                     return Ok(again);
                 }
                 Went::Stuck(why) => return Err(Halt::Stuck(why)),
@@ -378,7 +378,26 @@ impl Board {
     async fn signal(&self, thread: &Thread, signal: Signal) {
         let Some(home) = thread.home() else { return };
         let Some(channel) = self.channels.get(&home.channel) else { return };
-        let _ = tokio::time::timeout(Duration::from_millis(500), channel.signal(home, signal)).await;
+        let about = thread.request().and_then(|heard| heard.message.clone());
+        let _ =
+            tokio::time::timeout(Duration::from_millis(500), channel.signal(home, about.as_ref(), signal))
+                .await;
+    }
+}
+
+/// What a thread that has nothing to do now shows.
+fn resting(thread: &Thread) -> Signal {
+    match thread.phase() {
+        Phase::Finished if thread.run().handed_over => Signal::Failed,
+        Phase::Finished | Phase::Cancelled | Phase::Empty => Signal::Done,
+        Phase::Thinking
+        | Phase::Deciding(_)
+        | Phase::Cleared(_)
+        | Phase::Running(_)
+        | Phase::Uncertain(_)
+        | Phase::Waiting
+        | Phase::Relaying(_)
+        | Phase::Paused => Signal::Waiting,
     }
 }
 

@@ -351,8 +351,13 @@ pub(crate) fn says(markdown: &str) -> Content {
 }
 
 pub(crate) fn card(ticket: &str) -> Card {
-    let choice =
-        |id: &str, label: &str, style, comment| Choice { id: id.into(), label: label.into(), style, comment };
+    let choice = |id: &str, label: &str, style, comment| Choice {
+        id: id.into(),
+        label: label.into(),
+        style,
+        comment,
+        form: Vec::new(),
+    };
     let field = |label: &str, value: &str| Field { label: label.into(), value: value.into() };
     Card {
         ticket: Ticket::new(ticket),

@@ -106,6 +106,12 @@ impl Reader {
         }
     }
 
+    /// Connects, logs in, opens the mailbox, and reads nothing.
+    pub(crate) async fn check(&self) -> Result<String, Error> {
+        Session::open(&self.config).await?;
+        Ok(format!("mail can be read from {} at {}", self.config.mailbox, self.config.imap.host))
+    }
+
     /// One connection; ends with an error, or with `Ok` when it is to stop.
     async fn session(&self, ingress: &Ingress, dkim: Option<&Dkim>) -> Result<(), Error> {
         let mut session = Session::open(&self.config).await?;

@@ -61,6 +61,13 @@ impl Sender {
         self.hand_over(connection, &mail.bytes).await
     }
 
+    /// Connects, logs in, and sends nothing.
+    pub(crate) async fn check(&self) -> Result<String, Error> {
+        let connection = self.connect().await?;
+        self.keep(connection);
+        Ok(format!("mail can be sent by {}:{}", self.server.host, self.server.port))
+    }
+
     async fn hand_over(&self, mut connection: AsyncSmtpConnection, bytes: &[u8]) -> Result<(), Error> {
         match tokio::time::timeout(MESSAGE_TIMEOUT, connection.message(bytes)).await {
             Ok(Ok(_)) => {

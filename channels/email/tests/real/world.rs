@@ -158,7 +158,9 @@ impl World {
     pub(crate) fn text(&self, inbound: &Inbound) -> String {
         match &inbound.body {
             Body::Text { text, .. } => text.clone(),
-            other @ (Body::Press { .. } | Body::Undelivered { .. }) => panic!("no text: {other:?}"),
+            other @ (Body::Press { .. } | Body::Edited { .. } | Body::Deleted | Body::Undelivered { .. }) => {
+                panic!("no text: {other:?}")
+            }
         }
     }
 
@@ -186,7 +188,8 @@ impl World {
 
 pub(crate) fn card(email: &Email, key: &str, contact: &str, ticket: &str) -> Outgoing {
     let place: Place = email.place(contact).unwrap();
-    let choice = |id: &str, style, comment| Choice { id: id.into(), label: id.into(), style, comment };
+    let choice =
+        |id: &str, style, comment| Choice { id: id.into(), label: id.into(), style, comment, form: vec![] };
     Outgoing {
         key: DeliveryKey::new(key),
         to: Address { channel: ChannelName::new("support"), place },

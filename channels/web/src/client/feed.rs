@@ -15,7 +15,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponse, Response, Sse, sse},
 };
-use channel::{Entry, Place, Signal};
+use channel::{Entry, Place};
 use data_encoding::BASE64URL_NOPAD;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
@@ -135,7 +135,7 @@ impl Feed {
     async fn hear(&mut self, news: Result<News, RecvError>) -> Option<()> {
         match news {
             Ok(News::Said(place)) if self.reads(&place) => self.look().await,
-            Ok(News::Work(place, signal)) if place == self.here.place => self.typing(signal),
+            Ok(News::Work(place, on)) if place == self.here.place => self.typing(on),
             Ok(News::Said(_) | News::Work(..)) => {}
             Err(RecvError::Lagged(_)) => self.look().await,
             Err(RecvError::Closed) => return None,
@@ -200,17 +200,13 @@ impl Feed {
         }
     }
 
-    fn typing(&mut self, signal: Signal) {
-        let on = match signal {
-            Signal::Working => true,
-            Signal::Idle => false,
-        };
+    fn typing(&mut self, on: bool) {
         self.push("typing", &json!({ "on": on }));
     }
 
     /// An event and not a comment, so that the page notices when the signs of life stay away.
     fn beat(&mut self) {
-        let on = self.site.hub.works(&self.here.place) == Signal::Working;
+        let on = self.site.hub.works(&self.here.place);
         self.push("beat", &json!({ "typing": on }));
     }
 
@@ -260,7 +256,7 @@ mod tests {
 
     fn entries(ids: &[&str]) -> Vec<Entry> {
         let entry = |id: &&str| {
-            let verified = Verified::Claimed { why: String::new() };
+            let verified = Verified::Claimed { why: String::new(), remedy: None };
             let from = Person {
                 channel: channel::ChannelName::new("web"),
                 id: "ana".into(),

@@ -102,6 +102,8 @@ impl Memory {
         let text = |inbound: &Inbound| match &inbound.body {
             Body::Text { text, .. } => text.clone(),
             Body::Press { choice, .. } => format!("press {choice}"),
+            Body::Edited { text, .. } => text.clone(),
+            Body::Deleted => "deleted".to_owned(),
             Body::Undelivered { why } => why.clone(),
         };
         heard.iter().map(text).collect()
@@ -176,8 +178,13 @@ pub fn text(markdown: &str) -> Content {
 }
 
 pub fn card(ticket: &str, state: CardState) -> Content {
-    let choice =
-        |id: &str, label: &str, style, comment| Choice { id: id.into(), label: label.into(), style, comment };
+    let choice = |id: &str, label: &str, style, comment| Choice {
+        id: id.into(),
+        label: label.into(),
+        style,
+        comment,
+        form: Vec::new(),
+    };
     let field = |label: &str, value: &str| Field { label: label.into(), value: value.into() };
     Content::Card(Card {
         ticket: Ticket::new(ticket),

@@ -286,6 +286,7 @@ fn thread_id() -> ThreadId {
 fn capabilities(amends: bool) -> Capabilities {
     Capabilities {
         buttons: true,
+        forms: false,
         amends,
         private: true,
         files: true,

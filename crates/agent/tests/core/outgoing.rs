@@ -12,6 +12,7 @@ fn sent(story: &Story, seq: Seq, amending: &[&str]) -> Vec<Outgoing> {
     let capabilities = |name: &channel::ChannelName| {
         Some(Capabilities {
             buttons: true,
+            forms: false,
             amends: amending.contains(&name.as_str()),
             private: true,
             files: true,

@@ -187,7 +187,7 @@ pub(crate) fn proven(channel: &str, id: &str) -> Person {
 }
 
 pub(crate) fn claimed(channel: &str, id: &str) -> Person {
-    person(channel, id, Verified::Claimed { why: "no signature".into() })
+    person(channel, id, Verified::Claimed { why: "no signature".into(), remedy: None })
 }
 
 fn person(channel: &str, id: &str, verified: Verified) -> Person {
@@ -220,7 +220,7 @@ pub(crate) fn text(words: &str) -> Body {
 }
 
 pub(crate) fn press(choice: &str, comment: Option<&str>) -> Body {
-    Body::Press { choice: choice.to_owned(), comment: comment.map(str::to_owned) }
+    Body::Press { choice: choice.to_owned(), comment: comment.map(str::to_owned), values: BTreeMap::new() }
 }
 
 pub(crate) fn with_ticket(mut inbound: Inbound, ticket: Ticket) -> Inbound {

@@ -1,5 +1,7 @@
 //! In: what came is durable before anybody is told so, and heard once.
 
+use std::collections::BTreeMap;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use agent::{Event, Home, QuestionId, Seq, Thread, ThreadId, Tickets, Version};
@@ -281,7 +283,7 @@ async fn who_cannot_be_told_from_others_gets_a_notice_and_no_agent() {
     let mut world = World::new();
     world.routes = vec![any_route()];
     let serving = world.serve();
-    let claimed = Verified::Claimed { why: "no signature".into() };
+    let claimed = Verified::Claimed { why: "no signature".into(), remedy: None };
     let inbound = world.inbound("ben", "p", "hello");
     let inbound = Inbound { from: Person { verified: claimed, ..inbound.from.clone() }, ..inbound };
     world.door("chat").accept(inbound).await.unwrap();
@@ -349,7 +351,7 @@ async fn a_press_that_belongs_to_nothing_is_refused() {
     let before = world.story("p").await;
     let press = |ticket: Option<Ticket>| Inbound {
         ticket,
-        body: Body::Press { choice: "approve".into(), comment: None },
+        body: Body::Press { choice: "approve".into(), comment: None, values: BTreeMap::new() },
         ..world.by_mail("", None)
     };
     for unknown in [None, Some(Ticket::new("x.1.y")), Some(Ticket::new(format!("{ticket}x")))] {

@@ -51,7 +51,7 @@ async fn a_request_becomes_steps_and_an_answer() {
     );
     let signals: Vec<_> = world.chat.signals().into_iter().map(|(_, signal)| signal).collect();
     assert_eq!(signals.first(), Some(&Signal::Working));
-    assert_eq!(signals.last(), Some(&Signal::Idle));
+    assert_eq!(signals.last(), Some(&Signal::Done));
     assert!(serving.stop().await);
 }
 

@@ -78,6 +78,7 @@ impl World {
             chat: ChannelDouble::new(),
             mail: ChannelDouble::with(Capabilities {
                 buttons: false,
+                forms: false,
                 amends: false,
                 private: false,
                 files: true,

@@ -10,7 +10,9 @@ use super::{A_WHILE, Bench, Rig, SOON, says};
 fn text(inbound: &Inbound) -> &str {
     match &inbound.body {
         Body::Text { text, .. } => text,
-        Body::Press { .. } | Body::Undelivered { .. } => panic!("no text: {inbound:?}"),
+        Body::Press { .. } | Body::Edited { .. } | Body::Deleted | Body::Undelivered { .. } => {
+            panic!("no text: {inbound:?}")
+        }
     }
 }
 

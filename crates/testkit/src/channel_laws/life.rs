@@ -57,9 +57,14 @@ pub async fn a_sign_of_life_never_holds_up(rig: Box<dyn Rig>) {
             return;
         }
         for at in [&inbound.at, &nowhere] {
-            for signal in [Signal::Working, Signal::Idle] {
+            for signal in [
+                Signal::Working,
+                Signal::Writing { text: "so far".to_owned() },
+                Signal::Waiting,
+                Signal::Done,
+            ] {
                 let began = Instant::now();
-                bench.channel.signal(at, signal).await;
+                bench.channel.signal(at, inbound.message.as_ref(), signal).await;
                 assert!(began.elapsed() < Duration::from_secs(2), "it took {:?}", began.elapsed());
             }
         }

@@ -54,6 +54,7 @@ impl ChannelDouble {
     pub fn new() -> Arc<Self> {
         Self::with(Capabilities {
             buttons: true,
+            forms: false,
             amends: true,
             private: true,
             files: true,
@@ -175,7 +176,11 @@ impl Channel for ChannelDouble {
         play.run().await
     }
 
-    async fn signal(&self, at: &Address, signal: Signal) {
+    async fn signal(&self, at: &Address, _about: Option<&MessageRef>, signal: Signal) {
         self.signals.lock().unwrap_or_else(PoisonError::into_inner).push((at.clone(), signal));
+    }
+
+    async fn check(&self) -> Result<Vec<String>, Vec<Error>> {
+        Ok(Vec::new())
     }
 }
