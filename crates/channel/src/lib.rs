@@ -11,6 +11,7 @@
 mod address;
 mod error;
 mod inbound;
+mod inert;
 mod outgoing;
 mod seam;
 mod span;
@@ -19,6 +20,7 @@ pub use address::{
     Address, ChannelName, DeliveryKey, InboundKey, MessageRef, Person, Place, Ticket, Verified,
 };
 pub use error::{Error, Kind as ErrorKind};
+pub use inert::inert;
 pub use inbound::{Addressed, Attachment, Body, Inbound};
 pub use outgoing::{Card, CardState, Choice, Comment, Content, Field, File, Input, Outgoing, Style, Text};
 pub use seam::{

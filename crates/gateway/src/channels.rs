@@ -23,6 +23,7 @@ type Open = fn(Source<'_>, &[&str], &Value, &Setup<'_>) -> Result<Arc<dyn Channe
 pub fn kinds() -> Vec<KindEntry> {
     vec![
         entry::<channel_email::Email>(), //
+        entry::<channel_slack::Slack>(),
         entry::<channel_web::Web>(),
     ]
 }

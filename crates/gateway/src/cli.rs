@@ -23,7 +23,7 @@ use crate::{
 const INPUT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// What is never logged, at whatever level.
-const QUIET: [&str; 3] = ["async_imap=off", "imap_proto=off", "lettre=off"];
+const QUIET: [&str; 4] = ["async_imap=off", "imap_proto=off", "lettre=off", "tungstenite=off"];
 
 /// A gateway between people and small LLM agents.
 #[derive(Debug, Parser)]
