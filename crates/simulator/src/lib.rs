@@ -1,8 +1,9 @@
-//! Real peers on loopback for tests: servers that configure and start themselves, and clean up after themselves.
+//! Peers on loopback for tests: real mail servers that configure and start themselves, and a simulated Slack.
 //!
 //! Invariant: nothing listens on anything but loopback, on ports the system gave out a moment before.
 //! Invariant: what was started ends with the value that started it, and also when the test process is killed.
 //! Invariant: a missing program is an error that names the Debian packages, never a test that passes by itself.
 
 pub mod mail;
+pub mod slack;
 pub mod wire;

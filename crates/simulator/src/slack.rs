@@ -1,0 +1,103 @@
+//! A simulated Slack on loopback that conversations can be held with.
+mod api;
+mod args;
+mod blocks;
+mod control;
+mod deliveries;
+mod effect;
+mod error;
+mod events;
+mod fault;
+mod files;
+mod hooks;
+mod http;
+mod ids;
+mod interaction;
+mod limits;
+mod link;
+mod message;
+mod modal;
+mod options;
+mod people;
+mod push;
+mod rings;
+mod seed;
+mod shared;
+mod sign;
+mod sim;
+mod sockets;
+mod text;
+mod world;
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use shared::Shared;
+use world::World;
+
+pub use control::{Call, Channel, Click, Control, Delivery, Message, Said, Socket, Submitted};
+pub use error::Error;
+pub use options::{Events, Options, SCOPES};
+pub use sign::signature;
+
+/// A running simulator; dropped, it ends, and every connection with it.
+#[derive(Debug)]
+pub struct Slack {
+    shared: Arc<Shared>,
+    base: String,
+}
+
+impl Slack {
+    /// Starts a simulator on 127.0.0.1. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub async fn start(options: Options) -> Result<Self, Error> {
+        let server = TcpListener::bind(("127.0.0.1", options.port)).await?;
+        let sockets = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let base = format!("http://{}", server.local_addr()?);
+        let socket_base = format!("ws://{}", sockets.local_addr()?);
+        let http = control::client();
+        let shared = Shared::new(World::new(options, base.clone(), socket_base), http);
+        shared.spawn(http::listen(server, Arc::clone(&shared)));
+        shared.spawn(link::listen(sockets, Arc::clone(&shared)));
+        Ok(Self { shared, base })
+    }
+
+    /// The address of the Web API, without a slash at its end.
+    pub fn api(&self) -> String {
+        format!("{}/api", self.base)
+    }
+
+    /// The address of the control and of the page, without a slash at its end.
+    pub fn base(&self) -> String {
+        self.base.clone()
+    }
+
+    /// The hand that plays people and faults.
+    pub fn control(&self) -> Control {
+        Control::at(&self.base)
+    }
+
+    /// The app-level token.
+    pub fn app_token(&self) -> String {
+        world::APP_TOKEN.to_owned()
+    }
+
+    /// The bot token of the first workspace.
+    pub fn bot_token(&self) -> String {
+        "xoxb-sim-1-secret".to_owned()
+    }
+
+    /// The secret that requests to the app are signed with at the start.
+    pub fn signing_secret(&self) -> String {
+        world::SIGNING_SECRET.to_owned()
+    }
+}
+
+impl Drop for Slack {
+    fn drop(&mut self) {
+        self.shared.end();
+    }
+}
