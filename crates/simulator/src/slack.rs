@@ -1,4 +1,32 @@
 //! A simulated Slack on loopback that conversations can be held with.
+//!
+//! Written from Slack's public documentation and from nothing else, so that an error in an encoder is found here.
+//!
+//! What is simulated:
+//! - One app in one workspace, or in two; people, guests, strangers from another workspace, another app's bot; open, private,
+//!   shared and direct conversations; threads, edits, deletions, emoji, files, ephemeral messages, metadata.
+//! - Socket Mode: tickets, greetings, pings, acknowledgements, retries, refreshes, up to ten sockets. The Events API: signed
+//!   requests, retries, the proof of an address. Both carry events, interactions and slash commands.
+//! - The Web API as far as an assistant-style bot needs it ([`SCOPES`]), with scopes checked, documented errors, and Block Kit
+//!   checked to the letter; response URLs; modals with triggers that live for three seconds; streams of text; the assistant's
+//!   status, title and prompts.
+//! - Faults: calls that act and are not answered, or are answered late, wrongly or not at all; sockets that are cut, that only
+//!   look alive, that bring things twice, late or in another order; Slack away; tokens revoked, scopes gone.
+//!
+//! What a message would do to people is written down with it: whom it rings, whether it makes previews of links.
+//!
+//! What is not simulated: bold and other marks in what people type (their text is kept, their rich text is plain); link
+//! previews; workflows, canvases, lists, app homes, huddles; OAuth; user tokens; search; scheduled messages; user groups; `external_select`;
+//! blocks of the kinds `video`, `file`, `context_actions`, `task_card` and `plan`, which are taken unread.
+//!
+//! Where the documentation is silent:
+//! - A retried envelope has a new `envelope_id` and the same `event_id`; an acknowledgement of any of them counts.
+//! - An eleventh socket is closed with the reason `too_many_websockets`.
+//! - An event for which there is no socket fails at once, and is tried again as one that was not acknowledged.
+//!
+//! Invariant: nothing listens on anything but 127.0.0.1, and everything ends with the [`Slack`] that started it.
+//! Invariant: people and faults are played through [`Control`] alone, in this process and from another.
+
 mod api;
 mod args;
 mod blocks;
@@ -36,7 +64,7 @@ use tokio::net::TcpListener;
 use shared::Shared;
 use world::World;
 
-pub use control::{Call, Channel, Click, Control, Delivery, Message, Said, Socket, Submitted};
+pub use control::{Call, Channel, Click, Control, Delivery, Load, Message, Said, Socket, Submitted};
 pub use error::Error;
 pub use options::{Events, Options, SCOPES};
 pub use sign::signature;

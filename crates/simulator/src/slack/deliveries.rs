@@ -240,7 +240,11 @@ impl World {
     fn last_failure(&self, id: usize) -> String {
         let attempts = self.deliveries.all.get(id).map(|delivery| delivery.attempts.as_slice());
         let failed = attempts.unwrap_or_default().iter().rev().find_map(|attempt| attempt.failed.clone());
-        failed.unwrap_or_default()
+        match failed.as_deref() {
+            Some("no_socket" | "socket_closed") => "connection_failed".to_owned(),
+            Some(reason) => reason.to_owned(),
+            None => String::new(),
+        }
     }
 
     /// An attempt failed: the next one, if there is one, comes in its time.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     args::multipart,
@@ -34,8 +34,8 @@ pub(crate) struct File {
     pub(crate) content: Option<Bytes>,
     /// Whether its upload was completed.
     pub(crate) shared: bool,
-    /// Where it can be seen.
-    pub(crate) channels: Vec<String>,
+    /// Where it can be seen: the channel, the message, its thread.
+    pub(crate) places: Vec<(String, String, Option<String>)>,
 }
 
 impl File {
@@ -52,7 +52,7 @@ impl File {
             size,
             content: None,
             shared: false,
-            channels: Vec::new(),
+            places: Vec::new(),
         }
     }
 
@@ -93,8 +93,24 @@ impl File {
             "permalink_public": format!("https://slack-files.com/{}-{}", self.team, self.id),
             "has_rich_preview": false,
             "file_access": "visible",
-            "channels": self.channels,
+            "channels": self.places.iter().map(|(channel, _, _)| channel).collect::<Vec<_>>(),
+            "shares": {"public": self.shares()},
         })
+    }
+
+    fn shares(&self) -> Value {
+        let mut shares = Map::new();
+        for (channel, ts, thread) in &self.places {
+            let mut share = json!({"ts": ts, "team_id": self.team});
+            if let (Some(thread), Some(share)) = (thread, share.as_object_mut()) {
+                share.insert("thread_ts".to_owned(), json!(thread));
+            }
+            let list = shares.entry(channel.as_str()).or_insert_with(|| json!([]));
+            if let Some(list) = list.as_array_mut() {
+                list.push(share);
+            }
+        }
+        Value::Object(shares)
     }
 }
 
@@ -136,15 +152,17 @@ impl World {
 
     /// Whether a person or a bot may see a file: its owner, and the members of where it is.
     pub(crate) fn may_see_file(&self, who: &str, file: &File) -> bool {
-        let here = |id: &String| self.channels.get(id).is_some_and(|channel| channel.has(who));
-        file.owner == who || file.channels.iter().any(here)
+        let here = |id: &str| self.channels.get(id).is_some_and(|channel| channel.has(who));
+        file.owner == who || file.places.iter().any(|(channel, _, _)| here(channel))
     }
 
     /// Writes down where files are now, and tells the app.
     pub(crate) fn tell_shared(&mut self, channel: &str, ts: &str, user: &str, files: &[String]) {
+        let message = self.channels.get(channel).and_then(|channel| channel.messages.get(ts));
+        let thread = message.and_then(|message| message.thread_ts.clone());
         for id in files {
             if let Some(file) = self.files.get_mut(id) {
-                file.channels.push(channel.to_owned());
+                file.places.push((channel.to_owned(), ts.to_owned(), thread.clone()));
             }
             let event = json!({
                 "type": "file_shared",

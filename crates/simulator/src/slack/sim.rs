@@ -4,7 +4,7 @@ mod act;
 mod faults;
 mod look;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
 
@@ -17,6 +17,9 @@ use super::{
     shared::Shared,
     world::World,
 };
+
+/// The most messages of one load.
+const LOAD: u64 = 100_000;
 
 /// What was asked for, with its arguments.
 struct Ask(Map<String, Value>);
@@ -53,6 +56,7 @@ pub(crate) async fn serve(operation: &str, call: &Call, shared: &Arc<Shared>) ->
     let done = match operation {
         "command" => command(&ask, shared).await,
         "submit" => submit(&ask, shared).await,
+        "load" => load(&ask, shared).await,
         "forged" => push::forged(&ask.0, shared).await,
         "challenge" => push::challenge(shared).await,
         _ => shared.with(|world| run(world, operation, &ask)),
@@ -90,6 +94,24 @@ async fn command(ask: &Ask, shared: &Arc<Shared>) -> Done {
         Ok(Outcome::Acked(None)) => json!({"acked": true, "response": null}),
         Ok(Outcome::TimedOut) | Err(_) => json!({"acked": false, "response": null}),
     })
+}
+
+/// Many messages: at once, or so many a second.
+async fn load(ask: &Ask, shared: &Arc<Shared>) -> Done {
+    let count = ask.number("count").unwrap_or(1).min(LOAD);
+    let pause = ask
+        .number("per_second")
+        .filter(|rate| *rate > 0)
+        .map(|rate| Duration::from_secs(1).div_f64(rate as f64));
+    let mut said = Vec::new();
+    for number in 0..count {
+        said.push(shared.with(|world| act::load_one(world, ask, number))?);
+        match pause {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => tokio::task::yield_now().await,
+        }
+    }
+    Ok(json!(said))
 }
 
 async fn submit(ask: &Ask, shared: &Arc<Shared>) -> Done {

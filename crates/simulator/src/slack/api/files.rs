@@ -56,8 +56,11 @@ pub(super) fn complete_upload(world: &mut World, caller: &Caller, args: &Args) -
     if let Some((channel, thread_ts)) = place {
         share(world, caller, args, &channel, thread_ts, &ids)?;
     }
-    let shown: Vec<Value> =
-        ids.iter().filter_map(|id| world.files.get(id)).map(|file| file.show(&world.base)).collect();
+    let shown: Vec<Value> = ids
+        .iter()
+        .filter_map(|id| world.files.get(id))
+        .map(|file| json!({"id": file.id, "title": file.title}))
+        .collect();
     Ok(json!({"files": shown}))
 }
 

@@ -10,14 +10,12 @@ use crate::slack::{
     world::World,
 };
 
-/// The most messages of one load.
-const LOAD: u64 = 100_000;
-
 /// Does what is asked, if it is one of these.
 pub(super) fn run(world: &mut World, operation: &str, ask: &Ask) -> Option<Done> {
     Some(match operation {
         "say" => say(world, ask),
         "dm" => dm(world, ask),
+        "webhook" => webhook(world, ask),
         "edit" => with_message(ask, |user, channel, ts| {
             world.edit(user, channel, ts, ask.text("text").unwrap_or_default())
         }),
@@ -43,7 +41,6 @@ pub(super) fn run(world: &mut World, operation: &str, ask: &Ask) -> Option<Done>
         "home_open" => home_open(world, ask),
         "set_user" => set_user(world, ask),
         "archive" => archive(world, ask),
-        "load" => load(world, ask),
         _ => return None,
     })
 }
@@ -63,6 +60,14 @@ fn dm(world: &mut World, ask: &Ask) -> Done {
     let channel = im(world, user)?;
     let ts = world.say(user, &channel, ask.text("text").unwrap_or_default(), ask.text("thread_ts"))?;
     Ok(said(&channel, &ts))
+}
+
+fn webhook(world: &mut World, ask: &Ask) -> Done {
+    let channel = ask.need("channel")?;
+    let name = ask.text("username").unwrap_or("webhook");
+    let ts =
+        world.say_by_webhook(channel, name, ask.text("text").unwrap_or_default(), ask.text("thread_ts"))?;
+    Ok(said(channel, &ts))
 }
 
 fn im(world: &mut World, user: &str) -> Result<String, Denied> {
@@ -161,32 +166,23 @@ fn archive(world: &mut World, ask: &Ask) -> Done {
     Ok(json!({}))
 }
 
-/// Many messages at once: each user in turn, in each channel in turn, or to the bot where no channel is given.
-fn load(world: &mut World, ask: &Ask) -> Done {
-    let list = |name: &str| -> Vec<String> {
+/// One of many messages: by each user in turn, in each channel in turn, or to the bot where no channel is given.
+pub(super) fn load_one(world: &mut World, ask: &Ask, number: u64) -> Done {
+    let list = |name: &str| -> Vec<&str> {
         let items = ask.value(name).and_then(Value::as_array).into_iter().flatten();
-        items.filter_map(Value::as_str).map(str::to_owned).collect()
+        items.filter_map(Value::as_str).collect()
     };
     let (users, channels) = (list("users"), list("channels"));
     let prefix = ask.text("text_prefix").unwrap_or("message");
-    let from = ask.number("from").unwrap_or(0);
-    let count = ask.number("count").unwrap_or(1).min(LOAD);
-    if users.is_empty() {
-        return Err("`users` is missing".to_owned());
-    }
-    let mut made = Vec::new();
-    for number in from..from + count {
-        let index = usize::try_from(number).unwrap_or_default();
-        let user = &users[index % users.len()];
-        let (channel, text) = if channels.is_empty() {
-            (im(world, user)?, format!("{prefix} {number}"))
-        } else {
-            let channel = channels[(index / users.len()) % channels.len()].clone();
-            let bot = world.channels.get(&channel).map(|channel| world.bot_in(channel)).unwrap_or_default();
-            (channel, format!("<@{bot}> {prefix} {number}"))
-        };
-        let ts = world.say(user, &channel, &text, None)?;
-        made.push(said(&channel, &ts));
-    }
-    Ok(json!(made))
+    let index = usize::try_from(number).unwrap_or_default();
+    let user = users.get(index % users.len().max(1)).ok_or_else(|| "`users` is missing".to_owned())?;
+    let (channel, text) = match channels.get((index / users.len()) % channels.len().max(1)) {
+        None => (im(world, user)?, format!("{prefix} {number}")),
+        Some(channel) => {
+            let bot = world.channels.get(*channel).map(|channel| world.bot_in(channel)).unwrap_or_default();
+            ((*channel).to_owned(), format!("<@{bot}> {prefix} {number}"))
+        }
+    };
+    let ts = world.say(user, &channel, &text, None)?;
+    Ok(said(&channel, &ts))
 }
