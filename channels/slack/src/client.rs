@@ -148,6 +148,14 @@ impl Client {
         first.map_or(Ok(()), Err)
     }
 
+    /// Asks Slack for a sign of life.
+    async fn still_there(&self) -> Result<(), Error> {
+        match self.config.bots.first() {
+            Some(token) => Ok(self.api.who(token).await.map(drop)?),
+            None => Ok(()),
+        }
+    }
+
     /// The workspace of a team.
     async fn workspace(&self, team: &str) -> Result<Arc<Workspace>, Error> {
         if let Some(workspace) = self.known_workspace(team) {

@@ -1,29 +1,29 @@
-//! What Slack's channel promises, seen from outside.
+//! The laws of every channel, against a simulated Slack: in a channel, in direct messages, and over HTTP.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking, and looks for one thing among many"
+)]
 
-use std::path::Path;
+#[expect(dead_code, reason = "shared with the tests of what only Slack can get wrong")]
+mod world;
 
-use channel::{Channel, ChannelName, ErrorKind, Kind, Setup};
-use channel_slack::{Settings, Slack};
-use secrecy::SecretString;
+use testkit::channel_laws::Rig;
+use world::{Person, Talks};
 
-fn open() -> Slack {
-    let secret = |name: &str| match name {
-        "SLACK_BOT_TOKEN" => Some(SecretString::from("xoxb-x")),
-        "SLACK_APP_TOKEN" => Some(SecretString::from("xapp-x")),
-        _ => None,
-    };
-    let setup = Setup { name: ChannelName::new("slack"), folder: Path::new("x"), secret: &secret };
-    testkit::init();
-    Slack::open(Settings::default(), &setup).unwrap()
+async fn in_channel() -> Box<dyn Rig> {
+    Person::rig(Talks::InAChannel, false).await
 }
 
-#[test]
-fn a_contact_is_named_by_ids() {
-    let slack = open();
-    assert_eq!(slack.place("T1/U1").unwrap().as_str(), "T1/@U1");
-    let error = slack.place("@ana").unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Refused);
-    assert!(error.to_string().contains("T024BE7LD/U012AB3CD"), "{error}");
+async fn in_direct() -> Box<dyn Rig> {
+    Person::rig(Talks::Directly, false).await
 }
+
+async fn over_http() -> Box<dyn Rig> {
+    Person::rig(Talks::InAChannel, true).await
+}
+
+testkit::channel_laws!(in_a_channel, in_channel);
+testkit::channel_laws!(in_direct_messages, in_direct);
+testkit::channel_laws!(over_the_events_api, over_http);

@@ -86,15 +86,20 @@ pub(super) async fn run(
     }
 }
 
-/// A token that Slack did not take at first may count later.
+/// Whether Slack would post here cannot be seen from here; whether it can be reached, and takes the tokens, can.
 async fn keep_logged_in(client: &Client, ingress: &Ingress) {
     let mut failures = 0;
     loop {
-        let wait = match client.log_in().await {
+        let found = match client.log_in().await {
+            Ok(()) => client.still_there().await,
+            error => error,
+        };
+        let wait = match found {
             Ok(()) => {
                 ingress.health.up();
+                ingress.health.heard();
                 failures = 0;
-                Duration::from_secs(60)
+                client.config.settings.silence.0
             }
             Err(error) => {
                 ingress.health.down(error.to_string());

@@ -69,7 +69,8 @@ impl World {
         let field = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
         match field("type") {
             "mrkdwn" | "markdown" => self.scan_text(field("text"), reading, rings),
-            "plain_text" | "raw_text" => {}
+            // Rich text is structure: what stands in its texts and in the labels of its links is never read again.
+            "plain_text" | "raw_text" | "text" | "link" => {}
             "broadcast" => rings.push(format!("!{}", field("range"))),
             "user" => rings.push(format!("@{}", field("user_id"))),
             "usergroup" => rings.push(format!("!subteam^{}", field("usergroup_id"))),
