@@ -106,7 +106,7 @@ pub(crate) fn multipart(content_type: &str, body: &Bytes) -> Option<Vec<Part>> {
     let mark = format!("--{boundary}");
     let mut parts = Vec::new();
     let mut at = find(body, mark.as_bytes(), 0)? + mark.len();
-    while let Some(end) = find(body, format!("\r\n{mark}").as_bytes(), at) {
+    while let Some(end) = find_mark(body, &mark, at) {
         // After the mark comes a line break, then headers, an empty line, and the content.
         if let Some(head_end) = find(body, b"\r\n\r\n", at).filter(|head_end| *head_end <= end) {
             let head = String::from_utf8_lossy(body.get(at..head_end)?).into_owned();
@@ -120,6 +120,19 @@ pub(crate) fn multipart(content_type: &str, body: &Bytes) -> Option<Vec<Part>> {
         at = end + 2 + mark.len();
     }
     Some(parts)
+}
+
+/// The next line that is a mark, with its line break before it.
+fn find_mark(body: &[u8], mark: &str, mut from: usize) -> Option<usize> {
+    let wanted = format!("\r\n{mark}");
+    loop {
+        let at = find(body, wanted.as_bytes(), from)?;
+        let after = body.get(at + wanted.len()..).unwrap_or_default();
+        if after.is_empty() || after.starts_with(b"\r\n") || after.starts_with(b"--") {
+            return Some(at);
+        }
+        from = at + wanted.len();
+    }
 }
 
 fn parameter(head: &str, name: &str) -> Option<String> {

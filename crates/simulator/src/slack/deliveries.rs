@@ -16,7 +16,10 @@ use super::{
 };
 
 /// How long the app may take to acknowledge.
-pub(crate) const ACK_WITHIN: Duration = Duration::from_secs(3);
+const ACK_WITHIN: Duration = Duration::from_secs(3);
+
+/// An app needs some time however short a minute is.
+const ACK_WITHIN_AT_LEAST: Duration = Duration::from_millis(500);
 
 /// The waits before the attempts after the first.
 const RETRIES: [Duration; 3] =
@@ -176,7 +179,7 @@ impl World {
             let other = self.sockets.choose(Some(socket)).unwrap_or(socket);
             self.sockets.send(other, &frame);
         }
-        let wait = self.scaled(ACK_WITHIN);
+        let wait = self.ack_within();
         self.effects.push(Effect::After(wait, Later::GiveUp { delivery: id, attempt: number }));
     }
 
@@ -200,13 +203,17 @@ impl World {
             body,
             content_type,
             retry,
-            within: self.scaled(ACK_WITHIN),
+            within: self.ack_within(),
             secret: self.settings.signing_secret.clone(),
         };
         if self.twice(id) {
             self.effects.push(Effect::Post(post.clone()));
         }
         self.effects.push(Effect::Post(post));
+    }
+
+    fn ack_within(&self) -> Duration {
+        self.scaled(ACK_WITHIN).max(ACK_WITHIN_AT_LEAST)
     }
 
     /// Whether a fault wants this one twice.

@@ -43,7 +43,8 @@ pub struct Options {
     pub events: Events,
     /// How often a socket is pinged.
     pub ping_every: Duration,
-    /// By how much Slack's waits are stretched: 0.01 makes a minute 0.6 seconds.
+    /// By how much Slack's waits are stretched: 0.01 makes a minute 0.6 seconds. An app always has half a second to
+    /// acknowledge, and three to use a trigger.
     pub time_scale: f64,
 }
 

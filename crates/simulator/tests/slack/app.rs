@@ -110,3 +110,30 @@ impl Link {
         self.0.send(Message::text(ack.to_string())).await
     }
 }
+
+/// The code of a refusal.
+pub(crate) fn error(answer: &Value) -> &str {
+    assert_eq!(answer["ok"], false, "{answer}");
+    answer["error"].as_str().unwrap_or_default()
+}
+
+/// The texts of a list of messages.
+pub(crate) fn texts(answer: &Value) -> Vec<&str> {
+    let messages = answer["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    messages.iter().filter_map(|message| message["text"].as_str()).collect()
+}
+
+/// Waits until something is so.
+pub(crate) async fn eventually<F, T>(mut look: F) -> Result<(), Failure>
+where
+    F: FnMut() -> T,
+    T: Future<Output = Result<bool, Failure>>,
+{
+    for _ in 0..600 {
+        if look().await? {
+            return Ok(());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    Err("it never came to be so".into())
+}
