@@ -15,13 +15,15 @@
 //!
 //! What a message would do to people is written down with it: whom it rings, whether it makes previews of links.
 //!
-//! What is not simulated: bold and other marks in what people type (their text is kept, their rich text is plain); link
+//! What is not simulated: what Slack does to a bot's text (an entity for a bare `&`, brackets around an address); bold and other marks in what people type (their text is kept, their rich text is plain); link
 //! previews; workflows, canvases, lists, app homes, huddles; OAuth; user tokens; search; scheduled messages; user groups; `external_select`;
-//! blocks of the kinds `video`, `file`, `context_actions`, `task_card` and `plan`, which are taken unread.
+//! blocks of the kinds `video`, `file`, `context_actions`, `task_card` and `plan`, which are taken unread, and of the newest
+//! kinds (`data_table`, `card`, `alert` and others), which are refused.
 //!
 //! Where the documentation is silent:
 //! - A retried envelope has a new `envelope_id` and the same `event_id`; an acknowledgement of any of them counts.
 //! - An eleventh socket is closed with the reason `too_many_websockets`.
+//! - Events of messages carry no metadata: only reading does, where it is asked for.
 //! - An event for which there is no socket fails at once, and is tried again as one that was not acknowledged.
 //!
 //! Invariant: nothing listens on anything but 127.0.0.1, and everything ends with the [`Slack`] that started it.

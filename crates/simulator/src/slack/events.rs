@@ -47,7 +47,8 @@ impl World {
 
     /// A message as an event has it.
     pub(crate) fn message_event(&self, channel: &Channel, message: &Message) -> Map<String, Value> {
-        let mut event = self.show(channel, message, true);
+        // Metadata is not in events of messages; it has to be read.
+        let mut event = self.show(channel, message, false);
         let mut event = event.as_object_mut().map(std::mem::take).unwrap_or_default();
         for field in
             ["reply_count", "reply_users_count", "latest_reply", "reply_users", "is_locked", "subscribed"]
@@ -78,7 +79,10 @@ impl World {
         let scope = format!("{}:history", channel.family());
         let named = message.text.contains(&format!("<@{bot}"))
             && message.user.as_deref() != Some(bot.as_str())
-            && message.subtype.as_deref().is_none_or(|subtype| subtype == "file_share");
+            && message
+                .subtype
+                .as_deref()
+                .is_none_or(|subtype| ["file_share", "thread_broadcast"].contains(&subtype));
         // A mention tells of channels only, of open ones even where the bot is not.
         let reached = match channel.sort {
             Sort::Public => true,
@@ -92,7 +96,6 @@ impl World {
             let mut mention = event;
             mention.insert("type".to_owned(), json!("app_mention"));
             mention.remove("channel_type");
-            mention.remove("metadata");
             self.emit(&team, Value::Object(mention), shared, &["app_mentions:read"]);
         }
     }
@@ -101,8 +104,8 @@ impl World {
     pub(crate) fn emit_changed(&mut self, channel_id: &str, ts: &str, before: &Value) {
         let Some(channel) = self.channels.get(channel_id) else { return };
         let Some(message) = channel.messages.get(ts) else { return };
-        let mut now = self.show(channel, message, true);
-        let mut before = before.clone();
+        let mut now = self.show(channel, message, false);
+        let mut before = without_metadata(before);
         if !channel.shared_with.is_empty() {
             for shown in [&mut now, &mut before] {
                 if let Some(shown) = shown.as_object_mut() {
@@ -125,7 +128,7 @@ impl World {
         let fields = json!({
             "type": "message",
             "subtype": "message_deleted",
-            "previous_message": before,
+            "previous_message": without_metadata(before),
             "deleted_ts": ts,
         });
         self.emit_hidden(channel_id, fields);
@@ -162,4 +165,12 @@ impl World {
         }
         self.emit(&team, event, shared, scopes);
     }
+}
+
+fn without_metadata(message: &Value) -> Value {
+    let mut message = message.clone();
+    if let Some(message) = message.as_object_mut() {
+        message.shift_remove("metadata");
+    }
+    message
 }

@@ -43,13 +43,17 @@ impl World {
         channel: &str,
         text: &str,
         thread: Option<&str>,
+        broadcast: bool,
     ) -> Result<String, Denied> {
         let thread_ts = self.thread_of(user, channel, thread)?;
         let typed = self.read_typed(text);
         let who = self.users.get(user).cloned().unwrap_or_default();
+        let broadcast = broadcast && thread_ts.is_some();
         let message = Message {
             ts: self.stamps.next(),
             thread_ts,
+            subtype: broadcast.then(|| "thread_broadcast".to_owned()),
+            broadcast,
             client_msg_id: who.bot.is_none().then(ids::uuid),
             user: Some(who.id),
             bot: who.bot,

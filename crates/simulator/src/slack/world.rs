@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::Bound,
     time::{Duration, Instant},
 };
 
@@ -148,7 +149,7 @@ pub(crate) struct World {
     pub(crate) sockets: Sockets,
     /// What went wrong before a person's eyes.
     pub(crate) mishaps: Vec<Value>,
-    /// How often streams were read wrongly, and the like: what a real Slack would only do silently.
+    /// What is still to be carried out.
     pub(crate) effects: Vec<Effect>,
 }
 
@@ -310,8 +311,10 @@ impl Channel {
 
     /// The living replies to a message.
     pub(crate) fn replies<'a>(&'a self, root: &'a str) -> impl DoubleEndedIterator<Item = &'a Message> {
-        self.messages.values().filter(move |message| {
-            !message.deleted && message.ts != root && message.thread_ts.as_deref() == Some(root)
-        })
+        // A reply is younger than its root.
+        let younger = self.messages.range::<str, _>((Bound::Excluded(root), Bound::Unbounded));
+        younger
+            .map(|(_, message)| message)
+            .filter(move |message| !message.deleted && message.thread_ts.as_deref() == Some(root))
     }
 }

@@ -23,6 +23,7 @@ async fn a_message_is_posted_changed_and_deleted() -> Result<(), Failure> {
     let own = link.take().await?;
     assert_eq!(own["payload"]["event"]["bot_id"], "B0BOT0001");
     assert!(own["payload"]["event"].get("subtype").is_none());
+    assert!(own["payload"]["event"].get("metadata").is_none(), "metadata has to be read");
 
     let update = json!({"channel": "C0GEN0001", "ts": ts, "text": "two"});
     let updated = app.call("chat.update", update).await?;
@@ -178,5 +179,41 @@ async fn an_emoji_is_put_once() -> Result<(), Failure> {
     assert_eq!(error(&app.call("reactions.add", bad).await?), "invalid_name");
     let bad = json!({"channel": "C0GEN0001", "timestamp": "1.000001", "name": "eyes"});
     assert_eq!(error(&app.call("reactions.add", bad).await?), "message_not_found");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_of_a_markdown_block_is_not_kept() -> Result<(), Failure> {
+    let app = App::new().await?;
+    let blocks = json!([{"type": "markdown", "text": "# a", "block_id": "mine"}, {"type": "divider", "block_id": "kept"}]);
+    app.call("chat.postMessage", json!({"channel": "C0GEN0001", "blocks": blocks})).await?;
+    let message = app.control.messages("C0GEN0001", None).await?.remove(0);
+    assert_ne!(message.blocks[0]["block_id"], "mine");
+    assert_eq!(message.blocks[1]["block_id"], "kept");
+    assert_eq!(message.text, "# a", "without a text there is what can be read in the blocks");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn markdown_text_stands_alone() -> Result<(), Failure> {
+    let app = App::new().await?;
+    let both = json!({"channel": "C0GEN0001", "text": "x", "markdown_text": "y"});
+    assert_eq!(error(&app.call("chat.postMessage", both).await?), "markdown_text_conflict");
+    let long = json!({"channel": "C0GEN0001", "markdown_text": "y".repeat(12_001)});
+    assert_eq!(error(&app.call("chat.postMessage", long).await?), "msg_too_long");
+    let fine = json!({"channel": "C0GEN0001", "markdown_text": "**y**"});
+    assert_eq!(app.call("chat.postMessage", fine).await?["ok"], true);
+    let blocks: Vec<Value> =
+        vec![json!({"type": "section", "text": {"type": "plain_text", "text": "z".repeat(3000)}}); 4];
+    let mut blocks = json!(blocks);
+    assert_eq!(
+        app.call("chat.postMessage", json!({"channel": "C0GEN0001", "blocks": blocks})).await?["ok"],
+        true
+    );
+    if let Some(blocks) = blocks.as_array_mut() {
+        blocks.push(json!({"type": "markdown", "text": "z".repeat(2000)}));
+    }
+    let much = app.call("chat.postMessage", json!({"channel": "C0GEN0001", "blocks": blocks})).await?;
+    assert_eq!(error(&much), "msg_blocks_too_long");
     Ok(())
 }

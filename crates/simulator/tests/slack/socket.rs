@@ -2,6 +2,7 @@
 
 use futures_util::SinkExt;
 use serde_json::json;
+use simulator::slack::Load;
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
 use super::{
@@ -230,5 +231,30 @@ async fn while_slack_is_away_nothing_answers_and_the_control_does() -> Result<()
     app.control.away(false).await?;
     assert_eq!(app.call("auth.test", json!({})).await?["ok"], true);
     app.link().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_events_over_two_sockets_are_all_acknowledged() -> Result<(), Failure> {
+    let app = App::new().await?;
+    let mut links = [app.link().await?, app.link().await?];
+    let channels = vec!["C0GEN0001".to_owned(), "C0OPS0001".to_owned()];
+    let users = vec!["U0ANA0001".to_owned(), "U0BEN0001".to_owned()];
+    let load = Load { count: 500, users, channels, text_prefix: "load".to_owned(), ..Load::default() };
+    let control = app.control.clone();
+    let loading = tokio::spawn(async move { control.load(&load).await });
+    let [one, two] = &mut links;
+    let mut taken = std::collections::BTreeSet::new();
+    while taken.len() < 1000 {
+        let envelope = tokio::select! {
+            envelope = one.take() => envelope?,
+            envelope = two.take() => envelope?,
+        };
+        taken.insert(envelope["payload"]["event_id"].to_string());
+    }
+    assert_eq!(loading.await??.len(), 500);
+    eventually(async || Ok(app.control.deliveries().await?.iter().all(|delivery| delivery.acked))).await?;
+    let sockets = app.control.sockets().await?;
+    assert!(sockets.iter().all(|socket| socket.acked > 0));
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::slack::world::{Channel, Sort};
 
 /// `conversations.open`
 pub(super) fn open(world: &mut World, caller: &Caller, args: &Args) -> Answer {
+    let before = world.channels.len();
     let id = match (args.text("channel"), args.text("users")) {
         (Some(channel), _) => {
             world.visible(caller, &channel)?;
@@ -19,6 +20,9 @@ pub(super) fn open(world: &mut World, caller: &Caller, args: &Args) -> Answer {
     let channel = world.channels.get(&id).ok_or_else(|| Refusal::new("channel_not_found"))?;
     if args.yes("return_im") == Some(true) {
         return Ok(json!({"channel": world.show_channel(channel, &caller.bot_user)}));
+    }
+    if world.channels.len() == before {
+        return Ok(json!({"no_op": true, "already_open": true, "channel": {"id": id}}));
     }
     Ok(json!({"channel": {"id": id}}))
 }
@@ -154,7 +158,7 @@ pub(super) fn join(world: &mut World, caller: &Caller, args: &Args) -> Answer {
 }
 
 /// The part of a list that was asked for, and the cursor of the next.
-pub(super) fn page(all: Vec<Value>, args: &Args, usual: usize) -> Result<(Vec<Value>, Value), Refusal> {
+pub(super) fn page<T>(all: Vec<T>, args: &Args, usual: usize) -> Result<(Vec<T>, Value), Refusal> {
     let limit = match args.text("limit") {
         None => usual,
         Some(text) => match text.parse::<usize>() {

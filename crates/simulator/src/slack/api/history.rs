@@ -22,15 +22,16 @@ pub(super) fn history(world: &mut World, caller: &Caller, args: &Args) -> Answer
     let channel = readable(world, caller, &id)?;
     let window = Window::read(args)?;
     let metadata = args.yes("include_all_metadata") == Some(true);
-    let messages: Vec<Value> = channel
+    let messages: Vec<&Message> = channel
         .messages
         .values()
         .rev()
         .filter(|message| is_listed(channel, message) && window.holds(&message.ts))
-        .map(|message| world.show_listed(channel, message, metadata))
         .collect();
     let (messages, cursor) = page(messages, args, 100)?;
-    let more = cursor.get("next_cursor").and_then(Value::as_str).is_some_and(|next| !next.is_empty());
+    let messages: Vec<Value> =
+        messages.into_iter().map(|message| world.show_listed(channel, message, metadata)).collect();
+    let more = has_more(&cursor);
     let mut body = json!({"messages": messages, "has_more": more, "pin_count": 0});
     if more && let Some(body) = body.as_object_mut() {
         body.insert("response_metadata".to_owned(), cursor);
@@ -49,20 +50,21 @@ pub(super) fn replies(world: &mut World, caller: &Caller, args: &Args) -> Answer
     let root = channel.messages.get(asked.root()).filter(|root| is_alive(channel, root));
     let root = root.ok_or_else(|| Refusal::new("thread_not_found"))?;
     // The root comes first whatever the times asked about.
-    let mut messages = vec![world.show_listed(channel, root, metadata)];
-    messages.extend(
-        channel
-            .replies(&root.ts)
-            .filter(|message| window.holds(&message.ts))
-            .map(|message| world.show(channel, message, metadata)),
-    );
+    let mut messages = vec![root];
+    messages.extend(channel.replies(&root.ts).filter(|message| window.holds(&message.ts)));
     let (messages, cursor) = page(messages, args, 1000)?;
-    let more = cursor.get("next_cursor").and_then(Value::as_str).is_some_and(|next| !next.is_empty());
+    let messages: Vec<Value> =
+        messages.into_iter().map(|message| world.show_listed(channel, message, metadata)).collect();
+    let more = has_more(&cursor);
     let mut body = json!({"messages": messages, "has_more": more});
     if more && let Some(body) = body.as_object_mut() {
         body.insert("response_metadata".to_owned(), cursor);
     }
     Ok(body)
+}
+
+fn has_more(cursor: &Value) -> bool {
+    cursor.get("next_cursor").and_then(Value::as_str).is_some_and(|next| !next.is_empty())
 }
 
 fn readable<'a>(world: &'a World, caller: &Caller, id: &str) -> Result<&'a Channel, Refusal> {

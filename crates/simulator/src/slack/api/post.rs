@@ -180,6 +180,9 @@ impl World {
         let reading = Reading { names: full || args.yes("link_names") == Some(true) };
         let rings = self.rings(&text, &blocks, &attachments, reading);
         let unfurls = args.yes("unfurl_links") != Some(false) && has_link(&text, &blocks);
+        if text.is_empty() && attachments.is_empty() {
+            text = readable(&blocks);
+        }
         let named = name_blocks(blocks);
         Ok(Content { text, blocks: named, attachments, metadata, rings, unfurls })
     }
@@ -252,11 +255,22 @@ pub(crate) fn read_metadata(args: &Args) -> Result<Option<Value>, Refusal> {
     Ok(Some(Value::Object(kept)))
 }
 
-/// Gives a name to every block that has none.
+/// What Slack writes down as the text of a message that has blocks and no text: what can be read in them.
+fn readable(blocks: &[Value]) -> String {
+    let words = blocks.iter().filter_map(|block| {
+        let text = block.get("text")?;
+        text.as_str().or_else(|| text.get("text").and_then(Value::as_str)).map(str::to_owned)
+    });
+    let words = words.collect::<Vec<_>>().join(" ");
+    if words.is_empty() { "This content can't be displayed.".to_owned() } else { words }
+}
+
+/// Gives a name to every block that has none. The name of a `markdown` block is not kept: it becomes other blocks.
 pub(crate) fn name_blocks(mut blocks: Vec<Value>) -> Vec<Value> {
     for block in blocks.iter_mut().filter_map(Value::as_object_mut) {
+        let kept = block.get("type").is_none_or(|kind| kind != "markdown");
         let named = block.get("block_id").and_then(Value::as_str).is_some_and(|id| !id.is_empty());
-        if !named {
+        if !(named && kept) {
             block.insert("block_id".to_owned(), json!(crate::slack::ids::random(3)));
         }
     }

@@ -51,14 +51,15 @@ fn said(channel: &str, ts: &str) -> Value {
 
 fn say(world: &mut World, ask: &Ask) -> Done {
     let (user, channel) = (ask.need("user")?, ask.need("channel")?);
-    let ts = world.say(user, channel, ask.text("text").unwrap_or_default(), ask.text("thread_ts"))?;
+    let words = ask.text("text").unwrap_or_default();
+    let ts = world.say(user, channel, words, ask.text("thread_ts"), ask.flag("broadcast"))?;
     Ok(said(channel, &ts))
 }
 
 fn dm(world: &mut World, ask: &Ask) -> Done {
     let user = ask.need("user")?;
     let channel = im(world, user)?;
-    let ts = world.say(user, &channel, ask.text("text").unwrap_or_default(), ask.text("thread_ts"))?;
+    let ts = world.say(user, &channel, ask.text("text").unwrap_or_default(), ask.text("thread_ts"), false)?;
     Ok(said(&channel, &ts))
 }
 
@@ -183,6 +184,6 @@ pub(super) fn load_one(world: &mut World, ask: &Ask, number: u64) -> Done {
             ((*channel).to_owned(), format!("<@{bot}> {prefix} {number}"))
         }
     };
-    let ts = world.say(user, &channel, &text, None)?;
+    let ts = world.say(user, &channel, &text, None, false)?;
     Ok(said(&channel, &ts))
 }
