@@ -19,7 +19,7 @@ use crate::{
 };
 
 pub(crate) use interactive::{
-    ANSWER, COMMENT, ELEMENT, FORM, PRESS, Purpose, SHORTCUT, VALUE, WORDS, command, interactive,
+    ANSWER, COMMENT, FORM, PRESS, Purpose, SHORTCUT, VALUE, WORDS, command, interactive,
 };
 pub(crate) use message::{Outer, message};
 

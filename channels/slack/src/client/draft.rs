@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// A draft that no message took the place of so long after the work ended is taken away.
-const LEFT_OVER: Duration = Duration::from_secs(15);
+const LEFT_OVER: Duration = Duration::from_secs(6);
 /// The mark of a draft that is a message; no delivery has such a key.
 const DRAFT: &str = "draft#0";
 /// The longest text of one call: <https://docs.slack.dev/reference/methods/chat.appendStream>.

@@ -33,11 +33,10 @@ pub(crate) enum Purpose {
 pub(crate) const PRESS: &str = "press:";
 pub(crate) const FORM: &str = "form:";
 pub(crate) const ANSWER: &str = "answer";
-/// The blocks of a form, and the one element in each.
+/// The blocks of a form. The one element in each has the same name.
 pub(crate) const COMMENT: &str = "comment";
 pub(crate) const WORDS: &str = "words";
 pub(crate) const VALUE: &str = "value:";
-pub(crate) const ELEMENT: &str = "input";
 /// The callback of the message shortcut.
 pub(crate) const SHORTCUT: &str = "ask_agent";
 
@@ -210,7 +209,7 @@ impl Scene<'_> {
         let blocks = at(self.payload, &["view", "state", "values"]).and_then(Value::as_object);
         let max = self.reader.settings.limits.text_bytes;
         let read = |(block, elements): (&String, &Value)| {
-            let element = elements.get(ELEMENT)?;
+            let element = elements.get(block)?;
             let value = element.get("value").and_then(Value::as_str).unwrap_or_default();
             Some((block.clone(), bounded(value.to_owned(), max)))
         };

@@ -8,7 +8,7 @@ use slack_morphism::prelude::*;
 
 use super::plain;
 use crate::{
-    decode::{COMMENT, ELEMENT, Purpose, VALUE, WORDS},
+    decode::{COMMENT, Purpose, VALUE, WORDS},
     rich::{self, Piece, Run},
     words,
 };
@@ -92,7 +92,7 @@ fn value(Input { id, label, value }: &Input) -> SlackBlock {
 
 fn input(block: String, label: &str, value: &str, multiline: bool, optional: bool) -> SlackBlock {
     let mut element = SlackBlockPlainTextInputElement::new()
-        .with_action_id(SlackActionId(ELEMENT.to_owned()))
+        .with_action_id(SlackActionId(block.clone()))
         .with_multiline(multiline)
         .with_max_length(VALUE_CHARS_MAX as u64);
     element.initial_value = (!value.is_empty()).then(|| value.to_owned());
