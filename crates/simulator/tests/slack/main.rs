@@ -9,6 +9,7 @@ mod files;
 mod interactions;
 mod messages;
 mod people;
+mod process;
 mod push;
 mod rings;
 mod socket;
