@@ -6,7 +6,11 @@ use super::Control;
 use crate::slack::Error;
 
 impl Control {
-    /// Plays a fault on the next calls of a method (`*` is any): see `/sim/fault` for the kinds.
+    /// Plays a fault on the next `times` calls of a method (`*` is any), after `after` calls went by.
+    ///
+    /// The kinds: `"drop_response"` (it acts and the connection ends), `"drop_request"` (it does not act and the connection
+    /// ends), `"garbage"` (it acts and is not answered in JSON), `{"delay_ms": n}` (it acts and is answered late), and without
+    /// acting `{"status": 500}`, `{"rate_limit": seconds}`, `{"error": "code"}`.
     pub async fn fault(&self, method: &str, kind: Value, times: u64, after: u64) -> Result<(), Error> {
         self.done("fault", json!({"method": method, "kind": kind, "times": times, "after": after})).await
     }
