@@ -1,20 +1,28 @@
 //! What an inbound becomes: an answer to a question, an answer that does not count, or something said.
 
+use std::collections::BTreeMap;
+
 use channel::{Body, Correlation, Inbound, Timestamp};
+use serde_json::Value;
 
 use crate::{
+    agent::Agent,
+    canonical::args_hash,
     directory::Directory,
     event::{
-        Answer, Author, Decision, Event, Heard, HeardFile, How, Question, QuestionKind, Refusal, Reply,
+        Answer, Author, Decision, Edit, Event, Heard, HeardFile, How, Question, QuestionKind, Refusal, Reply,
         Routed, Why,
     },
-    grammar,
+    grammar::{self, EDIT},
     id::QuestionId,
-    thread::Thread,
+    policy::judge,
+    revise::revise,
+    spec::Verdict,
+    thread::{Phase, Thread},
 };
 
 /// An inbound, and what the shell found out about it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Arrival<'a> {
     /// The inbound.
     pub inbound: &'a Inbound,
@@ -24,6 +32,8 @@ pub struct Arrival<'a> {
     pub about: Option<About>,
     /// How the channel matches replies.
     pub correlation: Correlation,
+    /// The agent that works on the request, in its version: what an approval with other arguments is checked against.
+    pub agent: Option<&'a Agent>,
     /// Who takes the message if it begins a request; looked up only then.
     pub assigned: Option<Assigned>,
 }
@@ -59,14 +69,19 @@ pub struct Assigned {
 pub fn admit(directory: &Directory, thread: &Thread, arrival: Arrival<'_>, now: Timestamp) -> Vec<Event> {
     match &arrival.inbound.body {
         Body::Undelivered { why } => vec![Event::Undelivered { key: None, why: why.clone() }],
-        Body::Edited { .. } | Body::Deleted => Vec::new(),
-        Body::Press { choice, comment, .. } => {
+        Body::Edited { text, original } => edited(thread, arrival.inbound, text, original.as_deref()),
+        Body::Deleted => deleted(thread, arrival.inbound),
+        Body::Press { choice, comment, values } => {
             let Some((id, question)) =
                 arrival.about.and_then(|about| Some((about.question, thread.question(about.question)?)))
             else {
                 return Vec::new();
             };
-            let read = grammar::press(&question.kind, &question.options, choice, comment.as_deref());
+            let read = match revised_call(directory, &arrival, question, choice, values) {
+                Some(read) => read,
+                None => grammar::press(&question.kind, &question.options, choice, comment.as_deref())
+                    .map_or(Reading::Unclear, Reading::Clear),
+            };
             let given = Given { read, words: choice.clone(), how: How::Pressed };
             vec![answer(directory, thread, &arrival, (id, question), given, now)]
         }
@@ -97,7 +112,7 @@ fn reply(
             // The conversation goes on under an old question: that is something said.
             return None;
         }
-        let read = read(question, arrival, text);
+        let read = read(question, arrival, text).map_or(Reading::Unclear, Reading::Clear);
         let given = Given { read, words: text.to_owned(), how: How::Wrote };
         return Some(answer(directory, thread, arrival, (id, question), given, now));
     }
@@ -113,7 +128,7 @@ fn reply(
     if !guarded && !directory.may_answer(question, &inbound.from) {
         return None;
     }
-    let given = Given { read: Some(read), words: text.to_owned(), how: How::Wrote };
+    let given = Given { read: Reading::Clear(read), words: text.to_owned(), how: How::Wrote };
     Some(answer(directory, thread, arrival, (id, question), given, now))
 }
 
@@ -140,9 +155,100 @@ fn files_of_answer(thread: &Thread, arrival: &Arrival<'_>, event: &Event) -> Opt
 
 /// What somebody gave as an answer, and what the grammar read in it.
 struct Given {
-    read: Option<Decision>,
+    read: Reading,
     words: String,
     how: How,
+}
+
+/// What was read in an answer.
+enum Reading {
+    /// A decision.
+    Clear(Decision),
+    /// No clear decision.
+    Unclear,
+    /// A decision that cannot be taken like that; why, a sentence.
+    Unfit(String),
+}
+
+/// Reads a call that is approved with other arguments; nothing where that is not what was pressed. Whoever approves it
+/// must be allowed to approve what would run, and not only what was asked.
+fn revised_call(
+    directory: &Directory,
+    arrival: &Arrival<'_>,
+    question: &Question,
+    choice: &str,
+    values: &BTreeMap<String, String>,
+) -> Option<Reading> {
+    let QuestionKind::Approval { tool, args, .. } = &question.kind else { return None };
+    if choice != EDIT {
+        return None;
+    }
+    let read = arrival.agent.ok_or_else(|| "the agent that asked is not here any more".to_owned()).and_then(
+        |agent| {
+            let args = revise(agent, tool, args, values)?;
+            may_approve(directory, agent, tool, &args, arrival.inbound)?;
+            Ok(args)
+        },
+    );
+    Some(match read {
+        Ok(revised) if revised == *args => Reading::Clear(Decision::Approve),
+        Ok(revised) => {
+            let hash = args_hash(&revised);
+            Reading::Clear(Decision::ApproveEdited { args: revised, hash })
+        }
+        Err(why) => Reading::Unfit(why),
+    })
+}
+
+/// Whether the policy lets this person approve a call with these arguments.
+fn may_approve(
+    directory: &Directory,
+    agent: &Agent,
+    tool: &str,
+    args: &Value,
+    inbound: &Inbound,
+) -> Result<(), String> {
+    let spec = agent.spec();
+    let Some(tool_spec) = spec.tools.get(tool) else {
+        return Err(format!("there is no tool `{tool}` any more"));
+    };
+    let judgement = judge(tool_spec, args);
+    let approvers = if judgement.approvers.is_empty() { &spec.approvers } else { &judgement.approvers };
+    let member = directory.member(&inbound.from);
+    match judgement.verdict {
+        Verdict::Allow => Ok(()),
+        Verdict::Deny => Err(format!("the policy forbids {tool} like that ({})", judgement.because)),
+        Verdict::Ask if member.is_some_and(|member| directory.roster(approvers).contains(member)) => Ok(()),
+        Verdict::Ask => Err(format!("{tool} like that takes the approval of {}", approvers.join(", "))),
+    }
+}
+
+/// Other words for a message that is not answered yet.
+fn edited(thread: &Thread, inbound: &Inbound, text: &str, original: Option<&str>) -> Vec<Event> {
+    let place = inbound.message.as_ref().and_then(|message| thread.unanswered(message, &inbound.from));
+    let (Some(place), Some(message)) = (place, &inbound.message) else { return Vec::new() };
+    if thread.heard(place).is_some_and(|heard| heard.text == text) {
+        return Vec::new();
+    }
+    vec![Event::Edited(Edit {
+        message: message.clone(),
+        by: inbound.from.clone(),
+        text: text.to_owned(),
+        original: original.filter(|original| *original != text).map(str::to_owned),
+    })]
+}
+
+/// A message that is not answered yet is taken back, and with the last one the request; what runs already goes on.
+fn deleted(thread: &Thread, inbound: &Inbound) -> Vec<Event> {
+    let place = inbound.message.as_ref().and_then(|message| thread.unanswered(message, &inbound.from));
+    let (Some(place), Some(message)) = (place, &inbound.message) else { return Vec::new() };
+    let mut events = vec![Event::Deleted { message: message.clone(), by: inbound.from.clone() }];
+    let may_end =
+        matches!(thread.phase(), Phase::Thinking | Phase::Deciding(_) | Phase::Waiting | Phase::Cleared(_));
+    if may_end && thread.is_last_said(place) {
+        events.push(Event::Cancelled { by: inbound.from.name.clone() });
+    }
+    events
 }
 
 /// Whether this answer counts. Permission comes first: who may not answer learns nothing about the question.
@@ -157,6 +263,7 @@ fn answer(
     let inbound = arrival.inbound;
     let guarded = matches!(question.kind, QuestionKind::Approval { .. } | QuestionKind::Unknown { .. });
     let by_ticket = arrival.about.is_some_and(|about| about.named == Named::ByTicket);
+    let mut what = None;
     let why = if guarded && !inbound.from.verified.is_proven() {
         Why::Unverified
     } else if !directory.may_answer(question, &inbound.from) {
@@ -172,8 +279,12 @@ fn answer(
         Why::Expired
     } else {
         match given.read {
-            None => Why::Unclear,
-            Some(decision) => {
+            Reading::Unclear => Why::Unclear,
+            Reading::Unfit(sentence) => {
+                what = Some(sentence);
+                Why::Unfit
+            }
+            Reading::Clear(decision) => {
                 return Event::Answered(Answer {
                     question: id,
                     by: inbound.from.clone(),
@@ -194,6 +305,7 @@ fn answer(
         words: given.words,
         how: given.how,
         why,
+        what,
     })
 }
 

@@ -340,6 +340,9 @@ impl Desk<'_> {
 
     /// The hash that the approval of this call was given for.
     fn approved_hash(&self, id: CallId) -> Option<String> {
+        if let Some((_, hash)) = self.thread.approved_instead(id) {
+            return Some(hash.to_owned());
+        }
         self.thread.records().iter().rev().find_map(|record| {
             let Event::Asked(Question { kind: QuestionKind::Approval { call, hash, .. }, .. }) =
                 &record.event
@@ -416,9 +419,10 @@ impl Desk<'_> {
                 let member = answer.member.clone().unwrap_or_else(|| answer.by.name.clone());
                 let text = match &answer.decision {
                     Decision::Text(text) => text.clone(),
-                    Decision::Approve | Decision::Reject { .. } | Decision::Option(_) => {
-                        "This is taken care of.".into()
-                    }
+                    Decision::Approve
+                    | Decision::ApproveEdited { .. }
+                    | Decision::Reject { .. }
+                    | Decision::Option(_) => "This is taken care of.".into(),
                 };
                 said(self.thread, home, text, Author::Member(member))
             }

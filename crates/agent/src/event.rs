@@ -42,6 +42,15 @@ pub enum Event {
     Routed(Routed),
     /// Somebody said something.
     Heard(Heard),
+    /// Somebody gave a message other words, before it was answered.
+    Edited(Edit),
+    /// Somebody took a message back, before it was answered.
+    Deleted {
+        /// The platform's name of the message.
+        message: MessageRef,
+        /// Who; the same who had said it.
+        by: Person,
+    },
     /// A model was asked and its output was a valid intent.
     Thought(Thought),
     /// A tool is about to run. Written before it runs.
@@ -141,6 +150,20 @@ pub struct Heard {
     /// What came along.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<HeardFile>,
+}
+
+/// Other words for something that a person said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Edit {
+    /// The platform's name of the message.
+    pub message: MessageRef,
+    /// Who; the same who had said it.
+    pub by: Person,
+    /// The words now.
+    pub text: String,
+    /// The words as sent, where different.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<String>,
 }
 
 /// A file that came along.
@@ -426,6 +449,13 @@ pub enum How {
 pub enum Decision {
     /// Run it.
     Approve,
+    /// Run it with other arguments. Those that were asked for stand in the question.
+    ApproveEdited {
+        /// The whole arguments as they are to run.
+        args: Value,
+        /// SHA-256 of them in canonical JSON: what is approved.
+        hash: String,
+    },
     /// Do not.
     Reject {
         /// Why not.
@@ -457,6 +487,9 @@ pub struct Refusal {
     pub how: How,
     /// Why not.
     pub why: Why,
+    /// What was wrong with it, a sentence, where there is more to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub what: Option<String>,
 }
 
 /// Why an answer did not count.
@@ -475,6 +508,8 @@ pub enum Why {
     Expired,
     /// The words are not a clear decision.
     Unclear,
+    /// The changed arguments do not fit, or may not be approved like that.
+    Unfit,
 }
 
 /// Something said to the people of the thread.

@@ -42,6 +42,9 @@ pub fn read(kind: &QuestionKind, options: &[String], text: &str) -> Option<Decis
     }
 }
 
+/// The id of the choice to approve a call with other arguments. What it says depends on more than these words: `revise`.
+pub(crate) const EDIT: &str = "edit";
+
 /// Reads a pressed button.
 pub(crate) fn press(
     kind: &QuestionKind,

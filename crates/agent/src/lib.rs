@@ -15,6 +15,7 @@ mod thread;
 mod admit;
 mod decide;
 mod outgoing;
+mod revise;
 
 mod agent;
 mod directory;

@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use crate::{
     event::{Answer, Decision, Event, Question, QuestionKind, Refusal, Why},
-    grammar::choice_id,
+    grammar::{EDIT, choice_id},
     id::{QuestionId, Seq},
+    revise,
     spec::redacted,
     thread::Thread,
     ticket::Tickets,
@@ -56,6 +57,8 @@ pub fn outgoing(thread: &Thread, seq: Seq, press: &Press<'_>) -> Vec<Outgoing> {
         Event::Refused(refusal) => vec![refuse(thread, seq, refusal, at)],
         Event::Routed(_)
         | Event::Heard(_)
+        | Event::Edited(_)
+        | Event::Deleted { .. }
         | Event::Thought(_)
         | Event::Started(_)
         | Event::Acted(_)
@@ -74,6 +77,14 @@ pub fn ending(thread: &Thread, answer: &Answer) -> String {
     let who = answer.member.as_deref().unwrap_or(&answer.by.name);
     match &answer.decision {
         Decision::Approve => format!("Approved by {who}"),
+        Decision::ApproveEdited { args, .. } => {
+            let asked = thread.question(answer.question).map(|question| &question.kind);
+            let changed = match asked {
+                Some(QuestionKind::Approval { args: asked, .. }) => revise::difference(asked, args),
+                _ => String::new(),
+            };
+            format!("Approved with changes by {who}: {changed}")
+        }
         Decision::Reject { comment: None } => format!("Rejected by {who}"),
         Decision::Reject { comment: Some(comment) } => format!("Rejected by {who}: {comment}"),
         Decision::Option(place) => {
@@ -96,7 +107,7 @@ fn cards(
         title: title(question),
         text: question.text.clone(),
         fields: fields(question, press),
-        choices: choices(question),
+        choices: choices(question, to, press),
         free_text: matches!(question.kind, QuestionKind::Question | QuestionKind::HandOver),
         state: state.clone(),
     };
@@ -164,16 +175,10 @@ fn fields(question: &Question, press: &Press<'_>) -> Vec<Field> {
         QuestionKind::Question | QuestionKind::HandOver => return Vec::new(),
     };
     let Value::Object(args) = redacted(args, &(press.secrets)(tool)) else { return Vec::new() };
-    let shown = |value: Value| match value {
-        Value::String(text) => text,
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            value.to_string()
-        }
-    };
-    args.into_iter().map(|(label, value)| Field { label, value: shown(value) }).collect()
+    args.into_iter().map(|(label, value)| Field { label, value: revise::text_of(&value) }).collect()
 }
 
-fn choices(question: &Question) -> Vec<Choice> {
+fn choices(question: &Question, to: &Address, press: &Press<'_>) -> Vec<Choice> {
     let choice = |id: &str, label: &str, style, comment| Choice {
         id: id.into(),
         label: label.into(),
@@ -181,11 +186,16 @@ fn choices(question: &Question) -> Vec<Choice> {
         comment,
         form: Vec::new(),
     };
-    match question.kind {
-        QuestionKind::Approval { .. } => vec![
-            choice("approve", "Approve", Style::Primary, Comment::None),
-            choice("reject", "Reject", Style::Danger, Comment::Optional),
-        ],
+    match &question.kind {
+        QuestionKind::Approval { tool, args, .. } => {
+            let mut choices = vec![choice("approve", "Approve", Style::Primary, Comment::None)];
+            let form = revise::form(args, &(press.secrets)(tool));
+            if !form.is_empty() && (press.capabilities)(&to.channel).is_some_and(|can| can.forms) {
+                choices.push(Choice { form, ..choice(EDIT, "Edit…", Style::Plain, Comment::None) });
+            }
+            choices.push(choice("reject", "Reject", Style::Danger, Comment::Optional));
+            choices
+        }
         QuestionKind::Question | QuestionKind::Unknown { .. } | QuestionKind::HandOver => question
             .options
             .iter()
@@ -208,11 +218,19 @@ fn refuse(thread: &Thread, seq: Seq, refusal: &Refusal, at: Timestamp) -> Outgoi
             "An answer came in your name, but nothing proves that it is from you; nothing was decided. {}",
             refusal.by.verified.remedy()
         ),
-        Why::NoTicket => "This answer did not carry the code of the question, so nothing was decided. Please reply to the \
+        Why::NoTicket => {
+            "This answer did not carry the code of the question, so nothing was decided. Please reply to the \
                           message that asked, to the very address it came from."
-            .to_owned(),
+                .to_owned()
+        }
         Why::Settled => format!("This was decided before: {}.", settled()),
         Why::Expired => "This has expired; nothing was decided.".to_owned(),
+        Why::Unfit => {
+            format!(
+                "Nothing was decided: {}.",
+                refusal.what.as_deref().unwrap_or("what was changed does not fit")
+            )
+        }
         Why::Unclear => format!(
             "I could not read this as a decision, so nothing was decided. {}",
             question.map_or_else(String::new, how_to_answer)

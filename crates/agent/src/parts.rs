@@ -41,7 +41,10 @@ pub(crate) fn parts(thread: &Thread) -> Vec<Part> {
         let begins = thread.runs().iter().position(|first| *first == seq);
         run = begins.unwrap_or(run);
         let made = match &record.event {
-            Event::Heard(heard) => Some(("heard", heard_fields(heard), begins.is_some())),
+            // In the words that it has now; what was taken back is gone.
+            Event::Heard(_) => thread
+                .heard(seq)
+                .map(|heard| ("heard", heard_fields(heard, thread.was_edited(seq)), begins.is_some())),
             Event::Said(reply) => match &reply.by {
                 Author::Agent => {
                     Some(("said", fields(json!({ "by": "you", "to": "origin", "text": reply.text })), false))
@@ -74,6 +77,8 @@ pub(crate) fn parts(thread: &Thread) -> Vec<Part> {
                 false,
             )),
             Event::Routed(_)
+            | Event::Edited(_)
+            | Event::Deleted { .. }
             | Event::Thought(_)
             | Event::Started(_)
             | Event::Answered(_)
@@ -142,7 +147,7 @@ fn fields(value: Value) -> Map<String, Value> {
     }
 }
 
-fn heard_fields(heard: &Heard) -> Map<String, Value> {
+fn heard_fields(heard: &Heard, edited: bool) -> Map<String, Value> {
     let files: Vec<Value> = heard
         .files
         .iter()
@@ -158,7 +163,10 @@ fn heard_fields(heard: &Heard) -> Map<String, Value> {
         })
         .collect();
     let verified = if heard.from.verified.is_proven() { "yes" } else { "no" };
-    fields(json!({ "from": heard.from.name, "verified": verified, "text": heard.text, "files": files }))
+    let edited = if edited { "yes" } else { "no" };
+    fields(json!({
+        "from": heard.from.name, "verified": verified, "edited": edited, "text": heard.text, "files": files,
+    }))
 }
 
 fn asked_fields(
@@ -173,6 +181,7 @@ fn asked_fields(
             let by = answer.member.clone().unwrap_or_else(|| answer.by.name.clone());
             match &answer.decision {
                 Decision::Approve => ("approved", by, String::new()),
+                Decision::ApproveEdited { args, .. } => ("approved", by, args.to_string()),
                 Decision::Reject { comment } => ("rejected", by, comment.clone().unwrap_or_default()),
                 Decision::Option(place) => {
                     ("answered", by, question.options.get(*place).cloned().unwrap_or_default())
@@ -185,7 +194,12 @@ fn asked_fields(
     let open = status == "open";
     match &question.kind {
         QuestionKind::Approval { tool, args, .. } => {
-            let made = json!({ "tool": tool, "args": args.to_string(), "status": status, "comment": words, "by": by });
+            // Approved with other arguments than were asked for: those are what runs.
+            let changed = if status == "approved" { words.clone() } else { String::new() };
+            let comment = if status == "approved" { String::new() } else { words };
+            let made = json!({
+                "tool": tool, "args": args.to_string(), "status": status, "comment": comment, "changed": changed, "by": by,
+            });
             ("approval", fields(made), true)
         }
         QuestionKind::Question | QuestionKind::Unknown { .. } => {
@@ -220,22 +234,23 @@ fn end_call(parts: &mut [Part], acted: &Acted) {
 
 /// The files of a thread that were kept, oldest first.
 pub fn files(thread: &Thread) -> Vec<File> {
-    let of = |record: &Record| -> Vec<File> {
-        if let Event::Heard(heard) = &record.event {
-            heard.files.iter().map(|file| file.file.clone()).collect()
+    let of = |(seq, record): (usize, &Record)| -> Vec<File> {
+        if let Event::Heard(_) = &record.event {
+            let heard = thread.heard(Seq(seq as u64));
+            heard.into_iter().flat_map(|heard| heard.files.iter().map(|file| file.file.clone())).collect()
         } else if let Event::Acted(acted) = &record.event {
             acted.files.clone()
         } else {
             Vec::new()
         }
     };
-    thread.records().iter().flat_map(of).filter(|file| !file.hash.is_empty()).collect()
+    thread.records().iter().enumerate().flat_map(of).filter(|file| !file.hash.is_empty()).collect()
 }
 
 /// One part of every kind, for trying templates.
 pub(crate) fn one_of_every_kind() -> Vec<Part> {
     [
-        ("heard", json!({ "from": "a", "verified": "yes", "text": "b", "files": [{ "name": "c", "kind": "text/plain", "size": 1, "text": "d" }] })),
+        ("heard", json!({ "from": "a", "verified": "yes", "edited": "yes", "text": "b", "files": [{ "name": "c", "kind": "text/plain", "size": 1, "text": "d" }] })),
         ("said", json!({ "by": "you", "to": "origin", "text": "a" })),
         ("called", json!({ "tool": "a", "args": "{}", "status": "done", "result": "b", "error": "" })),
         ("called", json!({ "tool": "a", "args": "{}", "status": "failed", "result": "", "error": "b" })),
@@ -244,10 +259,10 @@ pub(crate) fn one_of_every_kind() -> Vec<Part> {
         ("question", json!({ "text": "a", "options": ["b", "c"], "status": "open", "answer": "", "by": "" })),
         ("question", json!({ "text": "a", "options": [], "status": "answered", "answer": "b", "by": "c" })),
         ("question", json!({ "text": "a", "options": [], "status": "lapsed", "answer": "", "by": "" })),
-        ("approval", json!({ "tool": "a", "args": "{}", "status": "open", "comment": "", "by": "" })),
-        ("approval", json!({ "tool": "a", "args": "{}", "status": "approved", "comment": "", "by": "b" })),
-        ("approval", json!({ "tool": "a", "args": "{}", "status": "rejected", "comment": "c", "by": "b" })),
-        ("approval", json!({ "tool": "a", "args": "{}", "status": "lapsed", "comment": "", "by": "" })),
+        ("approval", json!({ "tool": "a", "args": "{}", "status": "open", "comment": "", "changed": "", "by": "" })),
+        ("approval", json!({ "tool": "a", "args": "{}", "status": "approved", "comment": "", "changed": "{}", "by": "b" })),
+        ("approval", json!({ "tool": "a", "args": "{}", "status": "rejected", "comment": "c", "changed": "", "by": "b" })),
+        ("approval", json!({ "tool": "a", "args": "{}", "status": "lapsed", "comment": "", "changed": "", "by": "" })),
         ("handed_over", json!({ "why": "a", "status": "answered", "answer": "b" })),
         ("fault", json!({ "fault": "bad_call", "text": "a" })),
         ("summary", json!({ "text": "a" })),

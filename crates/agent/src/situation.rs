@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     agent::Agent,
     event::{Author, Decision, Event, Outcome, QuestionKind},
+    id::Seq,
     parts::{Part, parts},
     thread::Thread,
 };
@@ -15,7 +16,8 @@ pub(crate) fn situation(agent: &Agent, thread: &Thread) -> Value {
     let all = parts(thread);
     let current: Vec<&Part> = all.iter().filter(|part| part.run == run).collect();
     // The order of the log is the order of beginnings; what counts is what ended last.
-    let last = thread.records().iter().rev().find_map(|record| latest(thread, &record.event));
+    let mut records = thread.records().iter().enumerate().rev();
+    let last = records.find_map(|(seq, record)| latest(thread, Seq(seq as u64), &record.event));
     let first = current.iter().find(|part| part.kind == "heard");
     let events: Vec<Value> = current
         .iter()
@@ -36,9 +38,14 @@ pub(crate) fn situation(agent: &Agent, thread: &Thread) -> Value {
 }
 
 /// The latest event that a script can answer to.
-fn latest(thread: &Thread, event: &Event) -> Option<Value> {
+fn latest(thread: &Thread, seq: Seq, event: &Event) -> Option<Value> {
     match event {
-        Event::Heard(heard) => Some(json!({ "kind": "heard", "text": heard.text, "from": heard.from.name })),
+        // What was taken back was not said.
+        Event::Heard(_) => {
+            let heard = thread.heard(seq)?;
+            Some(json!({ "kind": "heard", "text": heard.text, "from": heard.from.name }))
+        }
+        Event::Edited(edit) => Some(json!({ "kind": "heard", "text": edit.text, "from": edit.by.name })),
         Event::Acted(acted) => {
             let call = thread.call(acted.call)?;
             Some(match &acted.outcome {
@@ -64,6 +71,9 @@ fn latest(thread: &Thread, event: &Event) -> Option<Value> {
             };
             Some(match &answer.decision {
                 Decision::Approve => json!({ "kind": "approved", "tool": tool, "args": args }),
+                Decision::ApproveEdited { args, .. } => {
+                    json!({ "kind": "approved", "tool": tool, "args": args })
+                }
                 Decision::Reject { comment } => {
                     json!({ "kind": "rejected", "tool": tool, "args": args, "comment": comment.clone().unwrap_or_default() })
                 }
@@ -88,6 +98,7 @@ fn latest(thread: &Thread, event: &Event) -> Option<Value> {
             Some(json!({ "kind": "said", "text": reply.text }))
         }
         Event::Routed(_)
+        | Event::Deleted { .. }
         | Event::Thought(_)
         | Event::Started(_)
         | Event::Asked(_)

@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::{
     canonical::args_hash,
     event::{
-        AgentRef, Answer, Author, Decision, Event, Fault, Heard, Outcome, Question, QuestionKind, Record,
-        Thought, Usage,
+        AgentRef, Answer, Author, Decision, Edit, Event, Fault, Heard, Outcome, Question, QuestionKind,
+        Record, Thought, Usage,
     },
     id::{CallId, QuestionId, Seq, ThreadId, Version},
     intent::Intent,
@@ -30,6 +30,10 @@ pub struct Thread {
     open: Vec<QuestionId>,
     settled: BTreeMap<QuestionId, Seq>,
     starts: BTreeMap<CallId, u32>,
+    /// Messages as they stand now, where they were edited; none where they were deleted.
+    revised: BTreeMap<Seq, Option<Heard>>,
+    /// Calls that were approved with other arguments: the answer that has them.
+    changed: BTreeMap<CallId, Seq>,
     seen: Version,
     runs: Vec<Seq>,
     run: Run,
@@ -87,6 +91,8 @@ pub struct Run {
     pub calls: Vec<(String, String)>,
     /// Whether the conversation was handed over.
     pub handed_over: bool,
+    /// The last edit or deletion of one of its messages: a thought from before that counts for nothing.
+    pub revised: Option<Seq>,
 }
 
 /// A tool call as the log knows it.
@@ -111,6 +117,8 @@ impl Thread {
             open: Vec::new(),
             settled: BTreeMap::new(),
             starts: BTreeMap::new(),
+            revised: BTreeMap::new(),
+            changed: BTreeMap::new(),
             seen: Version(0),
             runs: Vec::new(),
             run: Run::default(),
@@ -207,9 +215,11 @@ impl Thread {
         }
     }
 
-    /// What a call runs: read from the thought that asked for it, or from the question whether to run it again.
+    /// What a call runs: read from the thought that asked for it, or from the question whether to run it again; with the
+    /// arguments that were approved, where those are others.
     pub fn call(&self, id: CallId) -> Option<CallView<'_>> {
         if let Some(Thought { intent: Intent::Act { tool, args }, .. }) = self.thought(id.0) {
+            let args = self.approved_instead(id).map_or(args, |(args, _)| args);
             return Some(CallView { tool, args });
         }
         if let Some(Question { kind: QuestionKind::Unknown { tool, args, .. }, .. }) =
@@ -218,6 +228,51 @@ impl Thread {
             return Some(CallView { tool, args });
         }
         None
+    }
+
+    /// The arguments that a call was approved with, and their hash, where they are not those that were asked for.
+    pub fn approved_instead(&self, id: CallId) -> Option<(&Value, &str)> {
+        match self.event(*self.changed.get(&id)?) {
+            Some(Event::Answered(Answer { decision: Decision::ApproveEdited { args, hash }, .. })) => {
+                Some((args, hash))
+            }
+            _ => None,
+        }
+    }
+
+    /// What was heard at a place, in the words that it has now; nothing where it was taken back.
+    pub fn heard(&self, seq: Seq) -> Option<&Heard> {
+        match (self.revised.get(&seq), self.event(seq)) {
+            (Some(revised), _) => revised.as_ref(),
+            (None, Some(Event::Heard(heard))) => Some(heard),
+            (None, _) => None,
+        }
+    }
+
+    /// Whether what was heard at a place has other words now.
+    pub fn was_edited(&self, seq: Seq) -> bool {
+        self.revised.get(&seq).is_some_and(Option::is_some)
+    }
+
+    /// The message of the request that is being worked on which a person may still edit or take back: their own, by its
+    /// name.
+    pub fn unanswered(&self, message: &MessageRef, by: &Person) -> Option<Seq> {
+        let first = self.run.first.filter(|_| !self.is_idle())?;
+        self.heard_since(first).find_map(|(seq, heard)| {
+            let same = heard.from.channel == by.channel && heard.from.id == by.id;
+            let sure = by.verified.is_proven() || !heard.from.verified.is_proven();
+            (heard.message.as_ref() == Some(message) && same && sure).then_some(seq)
+        })
+    }
+
+    /// Whether anything of the request that is being worked on would be left without this message.
+    pub fn is_last_said(&self, seq: Seq) -> bool {
+        self.run.first.is_some_and(|first| self.heard_since(first).all(|(other, _)| other == seq))
+    }
+
+    /// What was heard from a place on and not taken back, latest first.
+    fn heard_since(&self, first: Seq) -> impl Iterator<Item = (Seq, &Heard)> {
+        (first.0..self.version().0).rev().filter_map(|seq| Some((Seq(seq), self.heard(Seq(seq))?)))
     }
 
     /// How often a call was started.
@@ -230,9 +285,13 @@ impl Thread {
         self.request().map(|heard| &heard.from)
     }
 
-    /// The message that began the request that is being worked on.
+    /// The message that began the request that is being worked on, or the first after it that was not taken back.
     pub fn request(&self) -> Option<&Heard> {
-        if let Some(Event::Heard(heard)) = self.event(self.run.first?) { Some(heard) } else { None }
+        let first = self.run.first?;
+        let as_it_was = || if let Some(Event::Heard(heard)) = self.event(first) { Some(heard) } else { None };
+        self.heard(first)
+            .or_else(|| self.heard_since(first).last().map(|(_, heard)| heard))
+            .or_else(as_it_was)
     }
 
     /// The latest message heard, for replies.
@@ -285,6 +344,8 @@ impl Thread {
                 self.agent = routed.agent;
             }
             Event::Heard(_) => self.hear(seq, at),
+            Event::Edited(edit) => self.revise(seq, &edit.message, &edit.by, Some(&edit)),
+            Event::Deleted { message, by } => self.revise(seq, &message, &by, None),
             Event::Thought(thought) => self.think(seq, &thought),
             Event::Started(started) => {
                 let starts = self.starts.entry(started.call).or_default();
@@ -349,11 +410,28 @@ impl Thread {
         self.state = Phase::Thinking;
     }
 
+    /// A message has other words, or none. What was decided from the old ones, and not begun yet, is decided anew.
+    fn revise(&mut self, seq: Seq, message: &MessageRef, by: &Person, edit: Option<&Edit>) {
+        let Some(place) = self.unanswered(message, by) else { return };
+        let heard = self.heard(place).cloned();
+        let revised = edit.zip(heard).map(|(edit, heard)| Heard {
+            text: edit.text.clone(),
+            original: edit.original.clone(),
+            ..heard
+        });
+        self.revised.insert(place, revised);
+        self.run.revised = Some(seq);
+        if let Phase::Deciding(_) = self.state {
+            self.state = Phase::Thinking;
+        }
+    }
+
     fn think(&mut self, seq: Seq, thought: &Thought) {
         self.seen = Version(thought.seen.0.min(seq.0));
         self.run.steps = self.run.steps.saturating_add(1);
         self.cost(thought.usage, 1);
-        self.go_on(Phase::Deciding(seq));
+        let stale = self.run.revised.is_some_and(|revised| revised.0 >= thought.seen.0);
+        self.go_on(if stale { Phase::Thinking } else { Phase::Deciding(seq) });
     }
 
     /// Counts what model calls cost; a provider's numbers are not to be trusted, and there were at least so many calls.
@@ -398,10 +476,20 @@ impl Thread {
         {
             self.run.waited += Duration::try_from(at.duration_since(since)).unwrap_or_default();
         }
+        let approved = match (self.question(id).map(|question| &question.kind), decision) {
+            (Some(QuestionKind::Approval { call, .. }), Some(Decision::ApproveEdited { .. })) => Some(*call),
+            _ => None,
+        };
+        if let Some(call) = approved {
+            self.changed.insert(call, seq);
+        }
         let Some(question) = self.question(id) else { return };
         self.state = match (&question.kind, decision) {
             (QuestionKind::HandOver, _) => Phase::Relaying(id),
-            (QuestionKind::Approval { call, .. }, Some(Decision::Approve)) => Phase::Cleared(*call),
+            (
+                QuestionKind::Approval { call, .. },
+                Some(Decision::Approve | Decision::ApproveEdited { .. }),
+            ) => Phase::Cleared(*call),
             (QuestionKind::Unknown { .. }, Some(Decision::Option(n))) if *n == RUN_AGAIN => {
                 Phase::Cleared(CallId(id.0))
             }
@@ -422,7 +510,9 @@ impl Thread {
         let unseen = self.records.iter().enumerate().skip(usize::try_from(self.seen.0).unwrap_or(usize::MAX));
         let first = unseen
             .into_iter()
-            .find(|(_, record)| matches!(record.event, Event::Heard(_)))
+            .find(|(place, record)| {
+                matches!(record.event, Event::Heard(_)) && self.heard(Seq(*place as u64)).is_some()
+            })
             .map(|(place, _)| Seq(place as u64));
         if let Some(place) = first.filter(|_| end == Phase::Finished && self.agent.is_some()) {
             self.begin(place, at);

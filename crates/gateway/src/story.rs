@@ -143,11 +143,14 @@ fn sentence(thread: &Thread, event: &Event, secrets: Secrets<'_>) -> String {
             )
         }
         Event::Refused(refusal) => {
+            let what = refusal.what.as_ref().map(|what| format!("\n{what}")).unwrap_or_default();
             format!(
-                "An answer of {} to question {} did not count ({:?}): {}",
+                "An answer of {} to question {} did not count ({:?}): {}{what}",
                 refusal.by.id, refusal.question.0, refusal.why, refusal.words
             )
         }
+        Event::Edited(edit) => format!("{} changed it to:\n{}", edit.by.name, edit.text),
+        Event::Deleted { by, .. } => format!("{} took it back.", by.name),
         Event::Lapsed { question } => format!("Question {} expired; nobody answered.", question.0),
         Event::Said(reply) => {
             let who = match &reply.by {

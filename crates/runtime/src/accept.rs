@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use agent::{
-    About, Arrival, Assigned, Event, HeardFile, Home, How, Named, QuestionId, Routed, Taken, Thread,
+    About, Arrival, Assigned, Event, HeardFile, Home, How, Named, QuestionId, Route, Routed, Taken, Thread,
     ThreadId, Tickets, admit, caused_by, lost, route, sha256,
 };
 use async_trait::async_trait;
@@ -171,6 +171,15 @@ impl Board {
         if about.is_none() && matches!(inbound.body, Body::Press { .. }) {
             return Ok(None);
         }
+        let revises = matches!(inbound.body, Body::Edited { .. } | Body::Deleted);
+        if thread.version().0 == 0 && (revises || inbound.addressed == Addressed::Thread) {
+            // It belongs to a conversation that is none of ours.
+            return Ok(Some(Accepted::New));
+        }
+        if about.is_none() && self.intrudes(&thread, inbound) {
+            tracing::info!(%channel, from = %inbound.from.id, "somebody unproven spoke in a proven person's conversation");
+            return Ok(Some(Accepted::New));
+        }
         let now = self.clock.now();
         let events = match &inbound.body {
             Body::Undelivered { why } => match self.sent_as(channel, inbound.in_reply_to.as_ref()).await? {
@@ -178,7 +187,7 @@ impl Board {
                 None => vec![Event::Undelivered { key: None, why: why.clone() }],
             },
             Body::Text { .. } | Body::Press { .. } | Body::Edited { .. } | Body::Deleted => {
-                let assigned = if thread.is_idle() { Some(self.assign(inbound)) } else { None };
+                let assigned = if thread.is_idle() { Some(self.assign(&thread, inbound)) } else { None };
                 if inbound.addressed == Addressed::Overheard
                     && assigned.as_ref().is_some_and(|assigned| assigned.routed.agent.is_none())
                 {
@@ -187,9 +196,16 @@ impl Board {
                 }
                 let correlation =
                     self.capabilities(channel).map_or(Correlation::Ticket, |can| can.correlation);
-                admit(&self.directory, &thread, Arrival { inbound, files, about, correlation, assigned }, now)
+                let agent = self.agent_of(&thread).await;
+                let agent = agent.as_deref();
+                let arrival = Arrival { inbound, files, about, correlation, agent, assigned };
+                admit(&self.directory, &thread, arrival, now)
             }
         };
+        if events.is_empty() && revises {
+            // The message is answered already, or is somebody else's: nothing changes.
+            return Ok(Some(Accepted::New));
+        }
         if events.is_empty() || (thread.version().0 == 0 && matches!(inbound.body, Body::Undelivered { .. }))
         {
             tracing::warn!(%channel, key = ?inbound.keys.first(), "an inbound concerns nothing that is known here");
@@ -203,6 +219,18 @@ impl Board {
         };
         self.write(&mut thread, events, with).await?;
         Ok(Some(Accepted::New))
+    }
+
+    /// Whether somebody unproven speaks where an agent works for a proven person, and no route lets them: in a shared place
+    /// both stand in the same conversation, and what is said there reaches the agent. An answer is judged elsewhere.
+    fn intrudes(&self, thread: &Thread, inbound: &Inbound) -> bool {
+        let proven = |person: &channel::Person| person.verified.is_proven();
+        matches!(inbound.body, Body::Text { .. })
+            && !proven(&inbound.from)
+            && !thread.is_idle()
+            && thread.requester().is_some_and(proven)
+            && thread.open_questions().next().is_none()
+            && !matches!(route(&self.routes, self.default_agent.as_deref(), inbound), Taken::By { .. })
     }
 
     /// The thread that an inbound belongs to, and the question in it that it names.
@@ -268,9 +296,20 @@ impl Board {
         Ok(found.map(|sent| (sent.thread, sent.outgoing.amends.unwrap_or(sent.outgoing.key))))
     }
 
-    /// Who takes a message that begins a request.
-    fn assign(&self, inbound: &Inbound) -> Assigned {
+    /// Who takes a message that begins a request. Who goes on in a conversation goes on with its agent, unless a route says
+    /// by the words or the command that it is another's.
+    fn assign(&self, thread: &Thread, inbound: &Inbound) -> Assigned {
         let home = inbound.at.clone();
+        let by_name = self.routes.iter().filter(|route| route.command.is_some() || !route.starts_with.is_empty());
+        let by_name: Vec<Route> = by_name.cloned().collect();
+        if inbound.addressed == Addressed::Thread
+            && inbound.from.verified.is_proven()
+            && let Some(agent) = thread.agent().and_then(|agent| self.library.current(&agent.name))
+            && route(&by_name, None, inbound) == Taken::Nobody
+        {
+            let (agent, why) = (Some(agent.reference()), "the conversation goes on".to_owned());
+            return Assigned { routed: Routed { home, agent, why }, notice: None };
+        }
         let nobody = |why: String, notice: String| Assigned {
             routed: Routed { home: home.clone(), agent: None, why },
             notice: Some(notice),

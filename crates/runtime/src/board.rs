@@ -155,10 +155,7 @@ impl Board {
 
     /// The messages that the events from place `first` on cause.
     async fn consequences(&self, thread: &Thread, first: u64) -> Vec<Outgoing> {
-        let agent: Option<Arc<Agent>> = match thread.agent() {
-            Some(pinned) => self.library.pinned(pinned, self.store.as_ref()).await.ok(),
-            None => None,
-        };
+        let agent = self.agent_of(thread).await;
         let capabilities = |name: &ChannelName| self.capabilities(name);
         let secrets = |tool: &str| {
             let spec = agent.as_ref().and_then(|agent| agent.spec().tools.get(tool));
@@ -166,6 +163,11 @@ impl Board {
         };
         let press = Press { tickets: &self.tickets, capabilities: &capabilities, secrets: &secrets };
         (first..thread.version().0).flat_map(|seq| agent::outgoing(thread, Seq(seq), &press)).collect()
+    }
+
+    /// The agent of a thread, in its version.
+    pub(crate) async fn agent_of(&self, thread: &Thread) -> Option<Arc<Agent>> {
+        self.library.pinned(thread.agent()?, self.store.as_ref()).await.ok()
     }
 
     /// What a channel can do.

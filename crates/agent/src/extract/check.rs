@@ -60,6 +60,22 @@ fn all_args(schema: &Value) -> Option<Vec<String>> {
 }
 
 impl Extractor {
+    /// Whether arguments fit a tool: what a person changed is held to what a model is held to.
+    ///
+    /// # Errors
+    /// A sentence that names what is wrong.
+    pub fn check_args(&self, tool: &str, args: &Value) -> Result<(), String> {
+        let known = self.tools.iter().find(|known| known.name == tool);
+        let known = known.ok_or_else(|| format!("there is no tool `{tool}`"))?;
+        let faults: Vec<String> = known
+            .validator
+            .iter_errors(args)
+            .take(FAULTS_MAX)
+            .map(|error| format!("`{}`: {error}", error.instance_path().as_str().trim_start_matches('/')))
+            .collect();
+        if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+    }
+
     /// Checks one object against the agent.
     pub(super) fn check(&self, found: &Found) -> Result<Extracted, String> {
         let (members, base, open) = unwrap(found)?;

@@ -27,7 +27,8 @@ fn admitted(
     correlation: Correlation,
 ) -> Vec<Event> {
     let about = about.map(|question| named(&story.thread, question, inbound));
-    let arrival = Arrival { inbound, files: Vec::new(), about, correlation, assigned: None };
+    let arrival =
+        Arrival { inbound, files: Vec::new(), about, correlation, agent: Some(&story.agent), assigned: None };
     admit(&story.directory, &story.thread, arrival, story.now)
 }
 
@@ -68,6 +69,7 @@ fn word(events: &[Event]) -> String {
         [] => "nothing".into(),
         [Event::Answered(answer)] => match &answer.decision {
             Decision::Approve => "approve".into(),
+            Decision::ApproveEdited { args, .. } => format!("approve {args}"),
             Decision::Reject { comment } => format!("reject {}", comment.clone().unwrap_or_default()),
             Decision::Option(n) => format!("option {n}"),
             Decision::Text(text) => format!("text {text}"),
@@ -269,8 +271,14 @@ fn files_that_come_with_an_answer_are_seen() {
     }];
     let admitted = |story: &Story, message: &Inbound, about: Option<QuestionId>| {
         let about = about.map(|question| named(&story.thread, question, message));
-        let arrival =
-            Arrival { inbound: message, files: files.clone(), about, correlation: NATIVE, assigned: None };
+        let arrival = Arrival {
+            inbound: message,
+            files: files.clone(),
+            about,
+            correlation: NATIVE,
+            agent: None,
+            assigned: None,
+        };
         admit(&story.directory, &story.thread, arrival, story.now)
     };
     let mut story = Story::new(&[]);
@@ -349,6 +357,7 @@ fn what_is_said_begins_a_request_once() {
         files: files.clone(),
         about: None,
         correlation: NATIVE,
+        agent: None,
         assigned,
     };
     let assigned = Assigned { routed: routed.clone(), notice: None };
@@ -368,8 +377,14 @@ fn who_is_taken_by_nobody_is_told_so() {
     let routed = Routed { home: home(), agent: None, why: "no route fits".into() };
     let assigned = Some(Assigned { routed, notice: Some("No agent takes this.".into()) });
     let message = inbound(user(), home(), text("please"));
-    let arrival =
-        Arrival { inbound: &message, files: Vec::new(), about: None, correlation: NATIVE, assigned };
+    let arrival = Arrival {
+        inbound: &message,
+        files: Vec::new(),
+        about: None,
+        correlation: NATIVE,
+        agent: None,
+        assigned,
+    };
     let events = admit(&story.directory, &story.thread, arrival, story.now);
     let [Event::Routed(_), Event::Heard(_), Event::Said(reply), Event::Finished] = &events[..] else {
         panic!("{events:#?}")
@@ -424,6 +439,7 @@ fn each_refusal_is_explained_to_its_sender_alone() {
             words: "approve".into(),
             how: How::Wrote,
             why,
+            what: None,
         }));
         let tickets = tickets();
         let press = agent::Press { tickets: &tickets, capabilities: &|_| None, secrets: &|_| Vec::new() };

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use agent::{
-    Acted, AgentRef, Answer, AskedAt, Audience, Author, CallId, Decision, Event, Failure, Fault, FaultKind,
-    Heard, HeardFile, How, Intent, Outcome, Question, QuestionId, QuestionKind, Record, Refusal, Reply,
-    Routed, Seq, Started, Thought, Usage, Version, Why,
+    Acted, AgentRef, Answer, AskedAt, Audience, Author, CallId, Decision, Edit, Event, Failure, Fault,
+    FaultKind, Heard, HeardFile, How, Intent, Outcome, Question, QuestionId, QuestionKind, Record, Refusal,
+    Reply, Routed, Seq, Started, Thought, Usage, Version, Why,
 };
 use channel::{DeliveryKey, File, MessageRef, Verified};
 use serde_json::{Value, json};
@@ -25,6 +25,8 @@ macro_rules! variants {
 variants!(event_name, EVENTS, Event,
     Event::Routed(_) => "routed",
     Event::Heard(_) => "heard",
+    Event::Edited(_) => "edited",
+    Event::Deleted { .. } => "deleted",
     Event::Thought(_) => "thought",
     Event::Started(_) => "started",
     Event::Acted(_) => "acted",
@@ -50,6 +52,7 @@ variants!(kind_name, KINDS, QuestionKind,
 );
 variants!(decision_name, DECISIONS, Decision,
     Decision::Approve => "decision:approve",
+    Decision::ApproveEdited { .. } => "decision:approve_edited",
     Decision::Reject { .. } => "decision:reject",
     Decision::Option(_) => "decision:option",
     Decision::Text(_) => "decision:text",
@@ -66,6 +69,7 @@ variants!(why_name, WHYS, Why,
     Why::Settled => "why:settled",
     Why::Expired => "why:expired",
     Why::Unclear => "why:unclear",
+    Why::Unfit => "why:unfit",
 );
 variants!(how_name, HOWS, How,
     How::Wrote => "how:wrote",
@@ -113,6 +117,8 @@ fn names(event: &Event) -> Vec<&'static str> {
         Event::Said(reply) => names.push(author_name(&reply.by)),
         Event::Failed(failure) => names.push(fault_name(&failure.fault.kind)),
         Event::Routed(_)
+        | Event::Edited(_)
+        | Event::Deleted { .. }
         | Event::Started(_)
         | Event::Lapsed { .. }
         | Event::Delivered { .. }
@@ -193,6 +199,7 @@ fn refusal(why: Why, how: How) -> Event {
         words: "approve".into(),
         how,
         why,
+        what: (why == Why::Unfit).then(|| "`amount` is `x`".into()),
     })
 }
 
@@ -246,6 +253,22 @@ fn samples() -> Vec<(&'static str, Event)> {
                 files: Vec::new(),
             }),
         ),
+        (
+            "edited",
+            Event::Edited(Edit {
+                message: MessageRef::new("<1@example.com>"),
+                by: proven("mail", "ulla@example.com"),
+                text: "Deploy v1.5".into(),
+                original: Some("Deploy <b>v1.5</b>".into()),
+            }),
+        ),
+        (
+            "deleted",
+            Event::Deleted {
+                message: MessageRef::new("<1@example.com>"),
+                by: proven("mail", "ulla@example.com"),
+            },
+        ),
         ("thought_act", thought(Intent::Act { tool: "deploy".into(), args: args() })),
         (
             "thought_ask",
@@ -276,6 +299,10 @@ fn samples() -> Vec<(&'static str, Event)> {
         ),
         ("asked_hand_over", question(QuestionKind::HandOver, &[])),
         ("answered_approve", answer(Decision::Approve, How::Pressed)),
+        (
+            "answered_approve_edited",
+            answer(Decision::ApproveEdited { args: args(), hash: "78".into() }, How::Pressed),
+        ),
         ("answered_reject", answer(Decision::Reject { comment: Some("wrong order".into()) }, How::Wrote)),
         ("answered_reject_bare", answer(Decision::Reject { comment: None }, How::Wrote)),
         ("answered_option", answer(Decision::Option(1), How::Pressed)),
@@ -286,6 +313,7 @@ fn samples() -> Vec<(&'static str, Event)> {
         ("refused_settled", refusal(Why::Settled, How::Wrote)),
         ("refused_expired", refusal(Why::Expired, How::Wrote)),
         ("refused_unclear", refusal(Why::Unclear, How::Wrote)),
+        ("refused_unfit", refusal(Why::Unfit, How::Pressed)),
         ("lapsed", Event::Lapsed { question: QuestionId(Seq(4)) }),
         ("said_agent", said(Author::Agent)),
         ("said_gateway", said(Author::Gateway)),

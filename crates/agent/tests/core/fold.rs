@@ -3,9 +3,9 @@
 
 use agent::{
     About, Acted, Agent, AgentRef, Answer, Arrival, AskedAt, Assigned, Audience, Author, CallId, Decision,
-    Directory, Event, Failure, Fault, FaultKind, Heard, HeardFile, Home, How, Intent, Named, Outcome, Phase,
-    Press, Question, QuestionId, QuestionKind, Record, Refusal, Repeat, Reply, Routed, Seq, Started, Step,
-    Thought, Thread, ThreadId, Tickets, Usage, Verdict, Version, Why, admit, args_hash, decide, judge,
+    Directory, Edit, Event, Failure, Fault, FaultKind, Heard, HeardFile, Home, How, Intent, Named, Outcome,
+    Phase, Press, Question, QuestionId, QuestionKind, Record, Refusal, Repeat, Reply, Routed, Seq, Started,
+    Step, Thought, Thread, ThreadId, Tickets, Usage, Verdict, Version, Why, admit, args_hash, decide, judge,
     outgoing, render, render_reask,
 };
 use channel::{Capabilities, Correlation, DeliveryKey, File, MessageRef, Timestamp};
@@ -128,6 +128,10 @@ fn intent() -> BoxedStrategy<Intent> {
 fn decision() -> BoxedStrategy<Decision> {
     prop_oneof![
         3 => Just(Decision::Approve),
+        1 => value().prop_map(|args| {
+            let hash = args_hash(&args);
+            Decision::ApproveEdited { args, hash }
+        }),
         1 => prop::option::of(words()).prop_map(|comment| Decision::Reject { comment }),
         2 => prop_oneof![4 => 0usize..3, 1 => Just(usize::MAX)].prop_map(Decision::Option),
         1 => words().prop_map(Decision::Text),
@@ -201,6 +205,7 @@ fn event() -> BoxedStrategy<Event> {
         Why::Settled,
         Why::Expired,
         Why::Unclear,
+        Why::Unfit,
     ]);
     let author = prop_oneof![Just(Author::Agent), Just(Author::Gateway), words().prop_map(Author::Member)];
     let outcome = prop_oneof![
@@ -230,7 +235,11 @@ fn event() -> BoxedStrategy<Event> {
         4 => (somebody(), words(), prop::collection::vec(
                 (file(), prop::option::of(words()), prop::option::of(words()))
                     .prop_map(|(file, text, dropped)| HeardFile { file, text, dropped }), 0..2))
-            .prop_map(|(from, text, files)| Event::Heard(Heard { from, message: None, sent: at(0), text, original: None, files })),
+            .prop_map(|(from, text, files)| Event::Heard(Heard { from, message: Some(MessageRef::new(format!("m-{}", text.len() % 3))), sent: at(0), text, original: None, files })),
+        2 => (somebody(), words(), 0..3_u8).prop_map(|(by, text, n)| Event::Edited(Edit {
+            message: MessageRef::new(format!("m-{n}")), by, text, original: None,
+        })),
+        1 => (somebody(), 0..3_u8).prop_map(|(by, n)| Event::Deleted { message: MessageRef::new(format!("m-{n}")), by }),
         5 => (intent(), number(), usage(), number()).prop_map(|(intent, seen, usage, estimated)| Event::Thought(Thought {
             intent, seen: Version(seen), model: "m".into(), prompt: "p".into(), usage, estimated, reasks: 0, note: None,
         })),
@@ -245,7 +254,7 @@ fn event() -> BoxedStrategy<Event> {
             Event::Answered(Answer { question, by, member: None, at, decision, words: String::new(), how })
         }),
         1 => (question_id(), somebody(), somewhere(), why, how()).prop_map(|(question, by, at, why, how)| {
-            Event::Refused(Refusal { question, by, at, message: None, words: String::new(), how, why })
+            Event::Refused(Refusal { question, by, at, message: None, words: String::new(), how, why, what: None })
         }),
         2 => (somewhere(), words(), author).prop_map(|(to, text, by)| Event::Said(Reply {
             to, in_reply_to: None, text, files: Vec::new(), by, note: None,
@@ -458,6 +467,7 @@ impl World<'_> {
             files: Vec::new(),
             about: about.map(|question| About { question, named: Named::ByTicket }),
             correlation: Correlation::Native,
+            agent: Some(self.agent),
             assigned,
         };
         for event in admit(&DIRECTORY, &self.thread, arrival, self.now) {
@@ -496,6 +506,12 @@ impl World<'_> {
         };
         if latecomer {
             self.arrive(user(), text("one more thing"), None);
+            let words = channel::Body::Edited { text: "another thing".into(), original: None };
+            match self.next() {
+                Some(0..=60) => self.arrive(user(), words, None),
+                Some(61..=80) => self.arrive(user(), channel::Body::Deleted, None),
+                Some(_) | None => {}
+            }
         }
         if self.thread.phase() == Phase::Thinking {
             self.write(crate::support::thought(intent, seen));

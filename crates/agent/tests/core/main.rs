@@ -9,5 +9,6 @@ mod events;
 mod fold;
 mod outgoing;
 mod render;
+mod revise;
 mod route;
 mod support;

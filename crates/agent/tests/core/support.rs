@@ -82,7 +82,7 @@ const PROMPT: &str = "You are {{ agent.name }}: {{ agent.description }}\n{% for 
 pub(crate) const CONTEXT: &str = r#"<request from="{{ requester }}">{{ request }}</request>
 {% for part in parts -%}
 {% if part.kind == "heard" -%}
-<heard seq="{{ part.seq }}" from="{{ part.from }}" verified="{{ part.verified }}">{{ part.text }}{% for file in part.files %}<file name="{{ file.name }}" kind="{{ file.kind }}" size="{{ file.size }}">{{ file.text }}</file>{% endfor %}</heard>
+<heard seq="{{ part.seq }}" from="{{ part.from }}" verified="{{ part.verified }}"{% if part.edited == "yes" %} edited="yes"{% endif %}>{{ part.text }}{% for file in part.files %}<file name="{{ file.name }}" kind="{{ file.kind }}" size="{{ file.size }}">{{ file.text }}</file>{% endfor %}</heard>
 {%- elif part.kind == "said" -%}
 <said by="{{ part.by }}" to="{{ part.to }}">{{ part.text }}</said>
 {%- elif part.kind == "called" -%}
@@ -90,7 +90,7 @@ pub(crate) const CONTEXT: &str = r#"<request from="{{ requester }}">{{ request }
 {%- elif part.kind == "question" -%}
 <question status="{{ part.status }}" by="{{ part.by }}">{{ part.text }}{% for option in part.options %}<option>{{ option }}</option>{% endfor %}<answer>{{ part.answer }}</answer></question>
 {%- elif part.kind == "approval" -%}
-<approval tool="{{ part.tool }}" status="{{ part.status }}" by="{{ part.by }}"><args>{{ part.args }}</args><comment>{{ part.comment }}</comment></approval>
+<approval tool="{{ part.tool }}" status="{{ part.status }}" by="{{ part.by }}"><args>{{ part.args }}</args>{% if part.changed %}<approved>{{ part.changed }}</approved>{% endif %}<comment>{{ part.comment }}</comment></approval>
 {%- elif part.kind == "handed_over" -%}
 <handed_over status="{{ part.status }}">{{ part.why }}<answer>{{ part.answer }}</answer></handed_over>
 {%- elif part.kind == "fault" -%}
