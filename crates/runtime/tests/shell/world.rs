@@ -234,6 +234,7 @@ fn words(record: &Record) -> String {
     let name = serde_json::to_value(&record.event).unwrap()["event"].as_str().unwrap().to_owned();
     let what = match &record.event {
         Event::Heard(heard) => heard.text.clone(),
+        Event::Edited(edit) => edit.text.clone(),
         Event::Thought(thought) => match &thought.intent {
             Intent::Act { tool, .. } => tool.clone(),
             Intent::Ask { text, .. } | Intent::Say { text, .. } | Intent::Finish { text, .. } => text.clone(),
@@ -246,7 +247,7 @@ fn words(record: &Record) -> String {
             Outcome::Unknown { .. } => "unknown".to_owned(),
         },
         Event::Answered(answer) => match &answer.decision {
-            Decision::Approve => "approve".to_owned(),
+            Decision::Approve | Decision::ApproveEdited { .. } => "approve".to_owned(),
             Decision::Reject { .. } => "reject".to_owned(),
             Decision::Option(place) => place.to_string(),
             Decision::Text(text) => text.clone(),
@@ -254,6 +255,7 @@ fn words(record: &Record) -> String {
         Event::Failed(failure) => failure.fault.kind.as_str().to_owned(),
         Event::Said(reply) => reply.text.clone(),
         Event::Routed(_)
+        | Event::Deleted { .. }
         | Event::Asked(_)
         | Event::Refused(_)
         | Event::Lapsed { .. }
