@@ -10,7 +10,7 @@ use std::{
 use agent::{Event, Outcome, Phase};
 use serde_json::Value;
 
-use crate::world::{LOCAL, Page, Ran, SCRIPTED, World, copied_agents, copy, replace, repository};
+use crate::world::{LOCAL, Page, Ran, SCRIPTED, World, copied_agents, copy, free_port, replace, repository};
 
 /// A world that was not started: files only.
 fn files() -> World {
@@ -124,6 +124,102 @@ agent = "nobody"
     );
     let ran = world.run(&["check", "--config", "/nowhere/config.toml"]);
     assert!(ran.code == Some(1) && ran.err.contains("/nowhere/config.toml"), "{ran:#?}");
+}
+
+/// A mailbox on a port where nobody listens.
+fn mailbox_at(port: u16) -> String {
+    format!(
+        r#"
+[channels.mail]
+kind = "email"
+address = "support@example.com"
+[channels.mail.imap]
+host = "127.0.0.1"
+port = {port}
+tls = "plain"
+password_env = "PATH"
+[channels.mail.smtp]
+host = "127.0.0.1"
+port = {port}
+tls = "plain"
+password_env = "PATH"
+"#
+    )
+}
+
+#[test]
+fn checking_the_connections_says_what_each_channel_found_or_what_to_mend() {
+    let dead = free_port();
+    let world = World::new(&format!("{}{LOCAL}{SCRIPTED}", mailbox_at(dead)));
+    // That it cannot be reached is no fault of the file.
+    let ran = world.run(&["check"]);
+    assert!(!sound(&ran).contains("onnect") && !ran.out.contains("the page will be at"), "{ran:#?}");
+
+    let ran = world.run(&["check", "--connect"]);
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    assert!(ran.out.starts_with("Everything is sound.\n"), "{ran:#?}");
+    let page = format!("  web: the page will be at http://127.0.0.1:{}/\n", world.port);
+    assert!(ran.out.contains(&page), "what is well is said all the same: {ran:#?}");
+    let told: Vec<_> = ran.err.lines().filter(|line| line.starts_with("mail: ")).collect();
+    assert_eq!(told.len(), 2, "reading, and sending: {ran:#?}");
+    for (line, remedy) in told.iter().zip(["(check imap.port", "(check smtp.host"]) {
+        assert!(line.contains(&format!("127.0.0.1:{dead}")), "the host and the port: {line}");
+        assert!(line.contains(remedy), "the remedy: {line}");
+    }
+    assert!(ran.err.trim_end().ends_with("2 things to mend first"), "{ran:#?}");
+    assert!(!world.folder.path().join("state").exists(), "a check leaves nothing behind");
+
+    let ran = files().run(&["check", "--connect"]);
+    assert!(sound(&ran).contains("  web: the page will be at "), "{ran:#?}");
+    // What is not sound is not connected.
+    let world = World::new("[channels.fax]\nkind = \"fax\"\n");
+    let ran = world.run(&["check", "--connect"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:#?}");
+}
+
+#[test]
+fn a_manifest_needs_the_settings_of_its_channel_and_nothing_else() {
+    let world = files();
+    let config = world.folder.path().join("config.toml");
+    let says = |kind: &str, args: &[&str]| world.run(&[&[kind, "manifest"], args].concat());
+    let fails = |ran: Ran, words: &[&str]| {
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:#?}");
+        words.iter().for_each(|word| assert!(ran.err.contains(word), "{word}: {ran:#?}"));
+    };
+    for kind in gateway::kinds() {
+        let help = world.run(&[kind.name, "manifest", "--help"]);
+        assert!(sound(&help).contains("--channel <NAME>"), "{help:#?}");
+        assert!(sound(&world.run(&["--help"])).contains(&format!("kind `{}`", kind.name)));
+    }
+    assert_eq!(world.run(&["fax", "manifest"]).code, Some(2));
+    assert_eq!(world.run(&["web"]).code, Some(2), "what about it?");
+    fails(says("web", &[]), &["kind `web` takes no manifest"]);
+    // Where nothing is configured, a kind that cannot do without settings says which.
+    fails(says("email", &[]), &["no channel of the kind `email`", "the key `address` is missing"]);
+
+    // The secrets are not set, and the rest of the file is not sound.
+    let two = "[channels.one]\nkind = \"slack\"\napp_name = \"The first\"\nbot_tokens_env = [\"NOT_SET\"]\n\
+               [channels.two]\nkind = \"slack\"\napp_name = \"The second\"\n";
+    let (one, _) = two.split_once("[channels.two]").unwrap();
+    std::fs::write(&config, format!("nonsense = 1\nagents = 7\n{one}[channels.x]\nkind = 5\n")).unwrap();
+    let ran = says("slack", &[]);
+    assert!(sound(&ran).contains("The first") && ran.err.is_empty(), "{ran:#?}");
+    assert_eq!(says("slack", &["--channel", "one"]).out, ran.out);
+    fails(says("slack", &["--channel", "x"]), &["no channel `x` of the kind `slack`", "there is: one"]);
+    std::fs::write(&config, two).unwrap();
+    fails(says("slack", &[]), &["choose one with --channel: one, two"]);
+    assert!(sound(&says("slack", &["--channel", "two"])).contains("The second"));
+    // In the one table that counts a fault is told with its line.
+    std::fs::write(&config, two.replace("app_name", "app_nam")).unwrap();
+    fails(says("slack", &["--channel", "two"]), &["config.toml:7: channels.two.app_nam", "`app_name`"]);
+    std::fs::write(&config, "[channels\n").unwrap();
+    fails(says("slack", &[]), &["config.toml:1"]);
+
+    // Before there is a file at all, it is what is usual, and says so.
+    std::fs::remove_file(&config).unwrap();
+    let ran = says("slack", &[]);
+    assert!(sound(&ran).contains("Switchboard") && ran.err.contains("usual settings"), "{ran:#?}");
+    fails(says("slack", &["--channel", "one"]), &["there is no channel of the kind `slack`"]);
 }
 
 #[test]

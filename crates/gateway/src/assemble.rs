@@ -15,7 +15,10 @@ use serde_json::Value;
 use store::{Clock, Store};
 use tool::{Standard, ToolSettings};
 
-use crate::{channels::kinds, config::Config};
+use crate::{
+    channels::{kinds, without_kind},
+    config::Config,
+};
 
 /// The largest file of an agent that is read, in bytes.
 const AGENT_FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -172,13 +175,9 @@ impl Bench<'_> {
                 self.flaw(&[path[0], path[1], "kind"], what, format!("the kinds are: {}", known()));
                 continue;
             };
-            let mut table = table.clone();
-            if let Value::Object(keys) = &mut table {
-                keys.remove("kind");
-            }
             let folder = self.base.join(&config.state).join("channels").join(name);
             let setup = Setup { name: ChannelName::new(name), folder: &folder, secret: &secret };
-            match (entry.open)(self.source, &path, &table, &setup) {
+            match (entry.open)(self.source, &path, &without_kind(table), &setup) {
                 Ok(channel) => {
                     channels.insert(ChannelName::new(name), channel);
                 }

@@ -14,10 +14,15 @@ pub struct KindEntry {
     pub schema: fn() -> Value,
     /// Makes a channel of this kind from its table, without `kind`.
     pub open: Open,
+    /// Makes what the platform is given from the same; nothing where the kind takes no such thing.
+    pub manifest: Manifest,
 }
 
 /// Makes a channel from the value at a path of the configuration.
 type Open = fn(Source<'_>, &[&str], &Value, &Setup<'_>) -> Result<Arc<dyn Channel>, Vec<Flaw>>;
+
+/// Makes a manifest from the value at a path of the configuration.
+type Manifest = fn(Source<'_>, &[&str], &Value) -> Result<Option<String>, Vec<Flaw>>;
 
 /// Every kind.
 pub fn kinds() -> Vec<KindEntry> {
@@ -29,7 +34,16 @@ pub fn kinds() -> Vec<KindEntry> {
 }
 
 fn entry<K: Kind>() -> KindEntry {
-    KindEntry { name: K::NAME, schema: schema_of::<K::Settings>, open: open::<K> }
+    KindEntry { name: K::NAME, schema: schema_of::<K::Settings>, open: open::<K>, manifest: manifest::<K> }
+}
+
+/// A channel's table, as its kind reads it.
+pub(crate) fn without_kind(table: &Value) -> Value {
+    let mut table = table.clone();
+    if let Value::Object(keys) = &mut table {
+        keys.remove("kind");
+    }
+    table
 }
 
 fn open<K: Kind>(
@@ -43,4 +57,8 @@ fn open<K: Kind>(
         errors.into_iter().map(|error| source.flaw(path, error.what, error.remedy)).collect::<Vec<_>>()
     };
     Ok(Arc::new(K::open(settings, setup).map_err(flaws)?))
+}
+
+fn manifest<K: Kind>(source: Source<'_>, path: &[&str], table: &Value) -> Result<Option<String>, Vec<Flaw>> {
+    read_part::<K::Settings>(source, path, table).map(|settings| K::manifest(&settings))
 }

@@ -1,14 +1,15 @@
 //! The command line.
 
 use std::{
+    fmt::Display,
     io::{IsTerminal, Read, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
     time::Instant,
 };
 
-use agent::{Agent, Flaw, Thread, ThreadId, Version};
+use agent::{Agent, Thread, ThreadId, Version};
 use clap::{Parser, Subcommand};
 use runtime::Library;
 use store::{Embedded, Store, SystemClock};
@@ -16,6 +17,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     assemble::{Assembled, assemble, start},
+    connect::{Connected, connect},
+    manifest::{self, KindCommand, Manifest},
     story,
 };
 
@@ -49,7 +52,11 @@ pub enum Command {
     /// Run the gateway until SIGTERM or Ctrl-C.
     Run,
     /// Read everything, connect nothing, and say all that is wrong.
-    Check,
+    Check {
+        /// When all is sound: connect every channel once, change nothing, and say what each found.
+        #[arg(long)]
+        connect: bool,
+    },
     /// Print what an agent's model would be sent for a thread's next step: the exact bytes, and an account of them on
     /// standard error.
     Prompt {
@@ -74,6 +81,9 @@ pub enum Command {
     /// Look at threads.
     #[command(subcommand)]
     Threads(ThreadsCommand),
+    /// What there is to do about one kind of channel.
+    #[command(flatten)]
+    Kind(KindCommand),
 }
 
 /// Look at threads.
@@ -108,28 +118,28 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the runtime cannot be started: {error}")),
     };
-    let code = runtime.block_on(carry_out(cli, began));
+    let done = runtime.block_on(carry_out(cli, began));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
-    code
-}
-
-async fn carry_out(cli: Cli, began: Instant) -> ExitCode {
-    let assembled = match assemble(&cli.config) {
-        Ok(assembled) => assembled,
-        Err(flaws) => return report(&flaws),
-    };
-    let done = match cli.command.unwrap_or(Command::Run) {
-        Command::Run => run(assembled, began).await,
-        Command::Check => check(&assembled),
-        Command::Prompt { agent, thread } => prompt(assembled, &agent, thread.as_deref()).await,
-        Command::Extract { agent, truncated } => extract(&assembled, &agent, truncated),
-        Command::Schema { agent } => schema(&assembled, &agent),
-        Command::Threads(ThreadsCommand::List { limit }) => list(&assembled, limit).await,
-        Command::Threads(ThreadsCommand::Show { thread, json }) => show(&assembled, &thread, json).await,
-    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => fail(&why),
+    }
+}
+
+async fn carry_out(cli: Cli, began: Instant) -> Result<(), String> {
+    let all = || assemble(&cli.config).map_err(|flaws| to_mend(&flaws));
+    match cli.command.unwrap_or(Command::Run) {
+        Command::Run => run(all()?, began).await,
+        Command::Check { connect } => check(&all()?, connect).await,
+        Command::Prompt { agent, thread } => prompt(all()?, &agent, thread.as_deref()).await,
+        Command::Extract { agent, truncated } => extract(&all()?, &agent, truncated),
+        Command::Schema { agent } => schema(&all()?, &agent),
+        Command::Threads(ThreadsCommand::List { limit }) => list(&all()?, limit).await,
+        Command::Threads(ThreadsCommand::Show { thread, json }) => show(&all()?, &thread, json).await,
+        // It looks at one table of the file; the rest need not be sound yet.
+        Command::Kind(KindCommand::Manifest { kind, channel }) => {
+            manifest(&cli.config, &kind, channel.as_deref())
+        }
     }
 }
 
@@ -173,7 +183,7 @@ async fn stop_asked() -> Result<(), String> {
     Ok(())
 }
 
-fn check(assembled: &Assembled) -> Result<(), String> {
+async fn check(assembled: &Assembled, connects: bool) -> Result<(), String> {
     let Assembled { config, agents, channels, directory, notes, .. } = assembled;
     let mut text = String::from("Everything is sound.\n");
     let list = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -186,7 +196,24 @@ fn check(assembled: &Assembled) -> Result<(), String> {
     for note in notes {
         text.push_str(&format!("  note: {note}\n"));
     }
-    print(&text)
+    print(&text)?;
+    if !connects {
+        return Ok(());
+    }
+    print("Connecting every channel:\n")?;
+    let Connected { found, wrong } = connect(channels).await;
+    let found: String = found.iter().map(|line| format!("  {line}\n")).collect();
+    print(&found)?;
+    if wrong.is_empty() { Ok(()) } else { Err(to_mend(&wrong)) }
+}
+
+/// Prints what a platform is given to know this gateway by.
+fn manifest(config: &Path, kind: &str, channel: Option<&str>) -> Result<(), String> {
+    let Manifest { text, note } = manifest::manifest(config, kind, channel)?;
+    if let Some(note) = note {
+        tracing::info!("{note}");
+    }
+    print(if text.ends_with('\n') { text } else { format!("{text}\n") }.as_str())
 }
 
 async fn prompt(assembled: Assembled, name: &str, thread: Option<&str>) -> Result<(), String> {
@@ -304,13 +331,14 @@ fn init_log(cli: &Cli) -> Result<(), String> {
     done.map_err(|error| error.to_string())
 }
 
-fn report(flaws: &[Flaw]) -> ExitCode {
+/// Everything that is wrong, and how much it is.
+fn to_mend(faults: &[impl Display]) -> String {
     let mut text = String::new();
-    for flaw in flaws {
-        text.push_str(&format!("{flaw}\n"));
+    for fault in faults {
+        text.push_str(&format!("{fault}\n"));
     }
-    let count = flaws.len();
-    fail(&format!("{text}{count} {} to mend first", if count == 1 { "thing" } else { "things" }))
+    let count = faults.len();
+    format!("{text}{count} {} to mend first", if count == 1 { "thing" } else { "things" })
 }
 
 fn fail(why: &str) -> ExitCode {

@@ -6,9 +6,12 @@ mod assemble;
 mod channels;
 mod cli;
 mod config;
+mod connect;
+mod manifest;
 mod story;
 
 pub use assemble::{Assembled, assemble, start};
 pub use channels::kinds;
 pub use cli::{Cli, Command, ThreadsCommand, main};
 pub use config::{Config, DeskSpec, RuntimeSpec, StoreSpec};
+pub use manifest::KindCommand;

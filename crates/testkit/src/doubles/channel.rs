@@ -22,8 +22,11 @@ pub struct ChannelDouble {
     capabilities: Capabilities,
     sends: Script<Sending, Result<Receipt, Error>>,
     listens: Script<(), Result<(), Error>>,
+    checks: Script<(), Result<Vec<String>, Vec<Error>>>,
+    shows: Script<Signal, ()>,
     sent: Mutex<Vec<Sending>>,
     signals: Mutex<Vec<(Address, Signal)>>,
+    signalled: Mutex<Vec<Instant>>,
     inbox: watch::Sender<Option<Arc<dyn Inbox>>>,
     listened: AtomicUsize,
 }
@@ -73,8 +76,11 @@ impl ChannelDouble {
             capabilities,
             sends: Script::new(receipt),
             listens: Script::new(|()| Play::hangs()),
+            checks: Script::new(|()| Play::gives(Ok(Vec::new()))),
+            shows: Script::new(|_| Play::gives(())),
             sent: Mutex::default(),
             signals: Mutex::default(),
+            signalled: Mutex::default(),
             inbox: watch::Sender::new(None),
             listened: AtomicUsize::new(0),
         })
@@ -98,6 +104,16 @@ impl ChannelDouble {
     /// Queues how the next listening ends; without, it goes on until it is stopped.
     pub fn listens(&self, play: Play<Result<(), Error>>) {
         self.listens.queue(play);
+    }
+
+    /// Queues what the next check comes to; without, it finds nothing worth telling.
+    pub fn checks(&self, play: Play<Result<Vec<String>, Vec<Error>>>) {
+        self.checks.queue(play);
+    }
+
+    /// Decides how long it takes to show a sign of life; without, no time.
+    pub fn shows(&self, rule: impl FnMut(&Signal) -> Play<()> + Send + 'static) {
+        self.shows.rule(rule);
     }
 
     /// Every attempt to send, oldest first.
@@ -128,6 +144,11 @@ impl ChannelDouble {
     /// Every sign of life, oldest first.
     pub fn signals(&self) -> Vec<(Address, Signal)> {
         self.signals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// When each sign of life began.
+    pub fn signalled(&self) -> Vec<Instant> {
+        self.signalled.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The door, once it listens.
@@ -177,10 +198,14 @@ impl Channel for ChannelDouble {
     }
 
     async fn signal(&self, at: &Address, _about: Option<&MessageRef>, signal: Signal) {
+        let play = self.shows.next(&signal);
         self.signals.lock().unwrap_or_else(PoisonError::into_inner).push((at.clone(), signal));
+        self.signalled.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+        play.run().await;
     }
 
     async fn check(&self) -> Result<Vec<String>, Vec<Error>> {
-        Ok(Vec::new())
+        let play = self.checks.next(&());
+        play.run().await
     }
 }
