@@ -15,5 +15,6 @@ mod house;
 mod page;
 mod provider;
 mod shell;
+mod slack;
 mod web;
 mod world;

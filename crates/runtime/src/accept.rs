@@ -300,7 +300,8 @@ impl Board {
     /// by the words or the command that it is another's.
     fn assign(&self, thread: &Thread, inbound: &Inbound) -> Assigned {
         let home = inbound.at.clone();
-        let by_name = self.routes.iter().filter(|route| route.command.is_some() || !route.starts_with.is_empty());
+        let by_name =
+            self.routes.iter().filter(|route| route.command.is_some() || !route.starts_with.is_empty());
         let by_name: Vec<Route> = by_name.cloned().collect();
         if inbound.addressed == Addressed::Thread
             && inbound.from.verified.is_proven()

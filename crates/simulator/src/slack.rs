@@ -49,6 +49,7 @@ mod message;
 mod modal;
 mod options;
 mod people;
+mod process;
 mod push;
 mod rings;
 mod seed;
@@ -69,6 +70,7 @@ use world::World;
 pub use control::{Call, Channel, Click, Control, Delivery, Load, Message, Said, Socket, Submitted};
 pub use error::Error;
 pub use options::{Events, Options, SCOPES};
+pub use process::main;
 pub use sign::signature;
 
 /// A running simulator; dropped, it ends, and every connection with it.

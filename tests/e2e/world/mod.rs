@@ -4,6 +4,7 @@ mod browser;
 mod mail;
 mod model;
 mod shell;
+mod slack;
 mod web;
 
 use std::{
@@ -21,6 +22,7 @@ pub(crate) use browser::{Driver, Screen, Window};
 pub(crate) use mail::{Letter, Mailroom, letter};
 pub(crate) use model::{Asked, Provider, READ, WROTE};
 pub(crate) use shell::{Ran, copied_agents, copy, replace};
+pub(crate) use slack::{ANA, BEN, BOT, CY, GENERAL, Workspace};
 pub(crate) use web::{Entry, Page, is_open_card};
 
 /// Long enough for a loaded machine; nothing waits this long when it works.

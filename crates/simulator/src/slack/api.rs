@@ -256,6 +256,7 @@ impl World {
             "args": args.show(),
             "json": args.json,
             "at_ms": self.now_ms(),
+            "at_us": self.now_us(),
             "ok": answered.is_some(),
             "error": answer.as_ref().err().map(|refusal| refusal.error.clone()),
             "fault": played.map(|kind| format!("{kind:?}")),

@@ -80,6 +80,7 @@ pub(crate) struct Attempt {
     pub(crate) envelope: String,
     pub(crate) socket: Option<u64>,
     pub(crate) at_ms: u64,
+    pub(crate) at_us: u64,
     /// Why it failed, if it did.
     pub(crate) failed: Option<String>,
 }
@@ -142,7 +143,7 @@ impl World {
 
     /// Tries a delivery that still waits.
     pub(crate) fn attempt(&mut self, id: usize) {
-        let at_ms = self.now_ms();
+        let (at_ms, at_us) = (self.now_ms(), self.now_us());
         let Some(delivery) = self.deliveries.all.get(id) else { return };
         if delivery.state != State::Pending {
             return;
@@ -154,7 +155,7 @@ impl World {
             Events::Http { .. } => None,
         };
         let envelope = ids::uuid();
-        let attempt = Attempt { envelope: envelope.clone(), socket, at_ms, failed: None };
+        let attempt = Attempt { envelope: envelope.clone(), socket, at_ms, at_us, failed: None };
         if let Some(delivery) = self.deliveries.all.get_mut(id) {
             delivery.attempts.push(attempt);
         }
@@ -353,6 +354,7 @@ fn show(id: usize, delivery: &Delivery) -> Value {
                 "envelope_id": attempt.envelope,
                 "socket": attempt.socket,
                 "at_ms": attempt.at_ms,
+                "at_us": attempt.at_us,
                 "failed": attempt.failed,
             })
         })
