@@ -148,27 +148,33 @@ impl Stream {
         Ok(self.stopped)
     }
 
+    /// What there is of the answer.
+    pub(crate) fn so_far(&self) -> Answer {
+        let mut answer = Answer::default();
+        for block in self.blocks.values() {
+            match block {
+                Block::Text(text) => answer.text.push_str(text),
+                Block::Call { .. } if answer.calls.len() == CALLS_MAX => {}
+                Block::Call { name, input, pieces } => {
+                    let args = if pieces.is_empty() { written(input) } else { pieces.clone() };
+                    answer.calls.push(Call { name: name.clone(), args });
+                }
+            }
+        }
+        answer
+    }
+
     /// The answer, after the last event.
     pub(crate) fn end(self) -> Result<Answer, Error> {
         if !self.stopped {
             return Err(broke_off());
         }
-        let mut answer = Answer {
+        let answer = Answer {
             input: self.counts.input(),
             output: self.counts.output,
-            model: self.model,
-            ..Answer::default()
+            model: self.model.clone(),
+            ..self.so_far()
         };
-        for block in self.blocks.into_values() {
-            match block {
-                Block::Text(text) => answer.text.push_str(&text),
-                Block::Call { .. } if answer.calls.len() == CALLS_MAX => {}
-                Block::Call { name, input, pieces } => {
-                    let args = if pieces.is_empty() { written(&input) } else { pieces };
-                    answer.calls.push(Call { name, args });
-                }
-            }
-        }
         match self.stop_reason.as_deref() {
             Some("refusal") => {
                 let what = format!("the model refused: {}", compact(&answer.text, 300));

@@ -10,7 +10,7 @@ use agent::Prompt;
 use async_trait::async_trait;
 use tokio::time::{self, Instant};
 
-use crate::seam::{Completion, Error, Kind, Model};
+use crate::seam::{Completion, Error, Kind, Model, Progress};
 
 /// The first wait between two attempts, and the longest.
 const WAIT_FIRST: Duration = Duration::from_millis(500);
@@ -45,12 +45,13 @@ impl Chain {
         &self,
         link: &Link,
         prompt: &Prompt,
+        progress: Progress<'_>,
         end: Instant,
         calls: &mut u32,
     ) -> Result<Completion, Error> {
         let mut attempt = 1;
         loop {
-            let error = match time::timeout_at(end, link.model.complete(prompt)).await {
+            let error = match time::timeout_at(end, link.model.complete(prompt, progress)).await {
                 Ok(Ok(completion)) => return Ok(completion),
                 Ok(Err(error)) => error,
                 Err(_) => {
@@ -58,6 +59,8 @@ impl Chain {
                     Error::new(Kind::Retry { after: None }, what)
                 }
             };
+            // What it had begun to say is no beginning of what the next attempt says.
+            progress("");
             *calls = calls.saturating_add(error.calls);
             tracing::warn!(model = link.model.name(), attempt, error = %error, "a model did not answer");
             let Kind::Retry { after } = error.kind else { return Err(error) };
@@ -79,13 +82,13 @@ impl Model for Chain {
         &self.name
     }
 
-    async fn complete(&self, prompt: &Prompt) -> Result<Completion, Error> {
+    async fn complete(&self, prompt: &Prompt, progress: Progress<'_>) -> Result<Completion, Error> {
         let started = Instant::now();
         let end = started + self.deadline;
         let mut calls = 0_u32;
         let mut errors = Vec::new();
         for link in &self.links {
-            match self.walk(link, prompt, end, &mut calls).await {
+            match self.walk(link, prompt, progress, end, &mut calls).await {
                 Ok(mut completion) => {
                     completion.usage.calls = completion.usage.calls.saturating_add(calls);
                     completion.usage.ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -18,6 +18,9 @@
 //! - arguments that are not JSON: text that is not JSON as a whole, for the extractor to judge. Nothing is guessed;
 //! - no call: the words.
 //!
+//! While an answer streams, its beginning is told in the same form. Where the model was given functions, its words may be
+//! thoughts beside a call that is still to come: these are not told before the answer is whole.
+//!
 //! Invariant: nothing is added to a prompt here: the messages that a provider gets are the prompt's messages, byte for byte.
 //! Invariant: a key is read from the environment, and stands in no log, error or `Debug`.
 //! Invariant: an answer that did not arrive whole is an error, never an output.
@@ -42,5 +45,5 @@ pub use build::{Built, Flaw, build, check};
 pub use chain::{Chain, Link};
 pub use script::Script;
 pub use scripted::Scripted;
-pub use seam::{Completion, Error, Kind, Model};
+pub use seam::{Completion, Error, Kind, Model, Progress};
 pub use settings::{AnswerKey, ModelSettings, ProviderKind, ProviderSettings, WithoutKey};

@@ -96,6 +96,12 @@ impl Stream {
         Ok(self.done)
     }
 
+    /// What there is of the answer.
+    pub(crate) fn so_far(&self) -> Answer {
+        let calls = self.calls.iter().map(|open| open.call.clone()).collect();
+        Answer { calls, ..self.answer.clone() }
+    }
+
     /// The answer, after the last event.
     pub(crate) fn end(self) -> Result<Answer, Error> {
         match self.finish_reason.as_deref() {

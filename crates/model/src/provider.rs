@@ -13,7 +13,7 @@ use crate::{
     client::{Client, Pace, Reply},
     complaint::{Complaint, compact},
     openai,
-    seam::{Completion, Error, Kind, Model},
+    seam::{Completion, Error, Kind, Model, Progress},
     settings::{AnswerKey, ProviderKind},
     sse,
 };
@@ -65,9 +65,9 @@ impl Model for Provider {
         &self.name
     }
 
-    async fn complete(&self, prompt: &Prompt) -> Result<Completion, Error> {
+    async fn complete(&self, prompt: &Prompt, progress: Progress<'_>) -> Result<Completion, Error> {
         let started = Instant::now();
-        let answer = match time::timeout(self.total, self.answer(prompt)).await {
+        let answer = match time::timeout(self.total, self.answer(prompt, progress)).await {
             Ok(answer) => answer.map_err(|error| self.named(error))?,
             Err(_) => {
                 let what = format!("no whole answer within {:?}", self.total);
@@ -87,7 +87,7 @@ impl Model for Provider {
 }
 
 impl Provider {
-    async fn answer(&self, prompt: &Prompt) -> Result<Answer, Error> {
+    async fn answer(&self, prompt: &Prompt, progress: Progress<'_>) -> Result<Answer, Error> {
         let body = match self.kind {
             ProviderKind::Anthropic => anthropic::encode(&self.ask, prompt)?,
             ProviderKind::Openai => openai::encode(&self.ask, prompt),
@@ -99,10 +99,12 @@ impl Provider {
         }
         // What comes decides, not what was asked for: some servers do not stream.
         if reply.is_stream {
-            match self.kind {
-                ProviderKind::Anthropic => follow(&mut reply, Assembly::Anthropic(Box::default())).await,
-                ProviderKind::Openai => follow(&mut reply, Assembly::Openai(Box::default())).await,
-            }
+            let assembly = match self.kind {
+                ProviderKind::Anthropic => Assembly::Anthropic(Box::default()),
+                ProviderKind::Openai => Assembly::Openai(Box::default()),
+            };
+            let words_count = self.ask.output(prompt) != Output::Functions;
+            follow(&mut reply, assembly, words_count, progress).await
         } else {
             let body = reply.whole().await?;
             match self.kind {
@@ -160,26 +162,56 @@ enum Assembly {
     Openai(Box<openai::Stream>),
 }
 
-async fn follow(reply: &mut Reply, mut assembly: Assembly) -> Result<Answer, Error> {
+impl Assembly {
+    fn event(&mut self, event: &sse::Event) -> Result<bool, Error> {
+        match self {
+            Self::Anthropic(stream) => stream.event(event),
+            Self::Openai(stream) => stream.event(event),
+        }
+    }
+
+    fn so_far(&self) -> Answer {
+        match self {
+            Self::Anthropic(stream) => stream.so_far(),
+            Self::Openai(stream) => stream.so_far(),
+        }
+    }
+
+    fn end(self) -> Result<Answer, Error> {
+        match self {
+            Self::Anthropic(stream) => stream.end(),
+            Self::Openai(stream) => stream.end(),
+        }
+    }
+}
+
+/// Puts an answer together as it comes. It is told once for each piece of the connection: putting its beginning together
+/// costs as much as it is long.
+async fn follow(
+    reply: &mut Reply,
+    mut assembly: Assembly,
+    words_count: bool,
+    progress: Progress<'_>,
+) -> Result<Answer, Error> {
     let mut parser = sse::Parser::default();
-    'stream: while let Some(chunk) = reply.chunk().await? {
+    let mut told = String::new();
+    while let Some(chunk) = reply.chunk().await? {
         let events = parser
             .push(&chunk)
             .map_err(|_| Error::new(Kind::Retry { after: None }, "the answer is not UTF-8"))?;
         for event in &events {
-            let whole = match &mut assembly {
-                Assembly::Anthropic(stream) => stream.event(event)?,
-                Assembly::Openai(stream) => stream.event(event)?,
-            };
-            if whole {
-                break 'stream;
+            if assembly.event(event)? {
+                return assembly.end();
             }
         }
+        let so_far = assembly.so_far();
+        let output = if words_count || !so_far.calls.is_empty() { so_far.output() } else { String::new() };
+        if output != told {
+            progress(&output);
+            told = output;
+        }
     }
-    match assembly {
-        Assembly::Anthropic(stream) => stream.end(),
-        Assembly::Openai(stream) => stream.end(),
-    }
+    assembly.end()
 }
 
 /// The text without the key, and without words that begin as the key does: providers quote keys in part.

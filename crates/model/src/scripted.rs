@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     complaint::compact,
     script::{Rule, Script, environment},
-    seam::{Completion, Error, Kind, Model},
+    seam::{Completion, Error, Kind, Model, Progress},
 };
 
 /// The label that people see beside its words.
@@ -34,7 +34,8 @@ impl Model for Scripted {
         "scripted"
     }
 
-    async fn complete(&self, prompt: &Prompt) -> Result<Completion, Error> {
+    /// It is done at once, so there is no progress to tell.
+    async fn complete(&self, prompt: &Prompt, _: Progress<'_>) -> Result<Completion, Error> {
         let text = answer(prompt.script.as_deref(), &prompt.situation)
             .map_err(|what| Error::new(Kind::Refused, format!("scripted: {what}")))?;
         Ok(Completion {

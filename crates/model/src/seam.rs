@@ -11,12 +11,17 @@ pub trait Model: Send + Sync {
     /// Its name in logs: `anthropic/claude-…`, `scripted`.
     fn name(&self) -> &str;
 
-    /// Answers one prompt.
+    /// Answers one prompt. A model whose output comes in pieces tells `progress` of them.
     ///
     /// # Errors
     /// See [`Kind`].
-    async fn complete(&self, prompt: &Prompt) -> Result<Completion, Error>;
+    async fn complete(&self, prompt: &Prompt, progress: Progress<'_>) -> Result<Completion, Error>;
 }
+
+/// Is told the whole output so far, whenever there is more of it: what [`Completion::text`] would be if the answer ended
+/// there. An empty text says that the model begins anew: what came before counts no more. It is called between two pieces
+/// of an answer, so it must be quick.
+pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
 /// A model's whole output.
 #[derive(Clone, Debug, PartialEq)]

@@ -192,7 +192,7 @@ impl Board {
         let began = Instant::now();
         let mut usage = Usage::default();
         for reasks in 0.. {
-            let completion = match model.complete(&prompt).await {
+            let completion = match model.complete(&prompt, &|_| {}).await {
                 Ok(completion) => completion,
                 Err(error) => {
                     usage.calls += error.calls;

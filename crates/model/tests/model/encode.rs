@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     server::{Server, json},
-    setup::{KEY, prompt, provider},
+    setup::{KEY, UNHEARD, prompt, provider},
 };
 
 const ANSWER: &str = include_str!("../payloads/openai_text.json");
@@ -16,7 +16,7 @@ const ANTHROPIC_ANSWER: &str = include_str!("../payloads/anthropic_text.json");
 async fn sent(kind: &str, more: &str, prompt: &Prompt) -> Value {
     let answer = if kind == "openai" { ANSWER } else { ANTHROPIC_ANSWER };
     let server = Server::start(vec![json(answer)]).await;
-    provider(kind, &server.url, more).complete(prompt).await.unwrap();
+    provider(kind, &server.url, more).complete(prompt, UNHEARD).await.unwrap();
     let request = server.requests().remove(0);
     let head = request.head.to_lowercase();
     assert!(head.contains("content-type: application/json"), "{head}");
@@ -113,11 +113,11 @@ async fn anthropic_has_no_place_for_a_later_system_message() {
     let mut prompt = prompt();
     prompt.messages.push(Message { role: Role::System, text: "Be brief.".into() });
     let server = Server::start(vec![]).await;
-    let error = provider("anthropic", &server.url, "").complete(&prompt).await.unwrap_err();
+    let error = provider("anthropic", &server.url, "").complete(&prompt, UNHEARD).await.unwrap_err();
     assert_eq!((error.kind, error.calls), (Kind::Refused, 0));
     assert!(error.what.contains("message 7 has the role `system`"), "{error}");
     prompt.messages.truncate(2);
-    let error = provider("anthropic", &server.url, "").complete(&prompt).await.unwrap_err();
+    let error = provider("anthropic", &server.url, "").complete(&prompt, UNHEARD).await.unwrap_err();
     assert_eq!((error.kind, error.calls), (Kind::Refused, 0));
     assert!(server.requests().is_empty());
 }

@@ -1,12 +1,14 @@
 //! Good answers, and those that are sound HTTP but not what was asked for.
 
+use std::{sync::Mutex, time::Duration};
+
 use agent::{Prompt, Usage};
 use model::{Completion, Kind};
 use serde_json::Value;
 
 use crate::{
-    server::{Act, Server, json, stream, stream_cut},
-    setup::{ask, ask_in_vain, prompt, provider},
+    server::{Act, Server, json, stream, stream_cut, stream_head},
+    setup::{UNHEARD, ask, ask_in_vain, prompt, provider},
 };
 
 const FILES: [(&str, &str, &str); 2] = [
@@ -187,5 +189,72 @@ async fn an_empty_answer_is_empty() {
     let server = Server::start(vec![json(nothing)]).await;
     let model = provider("openai", &server.url, "");
     assert_eq!(model.name(), "p/small");
-    assert_eq!(model.complete(&Prompt { messages: vec![], ..prompt() }).await.unwrap().text, "");
+    assert_eq!(model.complete(&Prompt { messages: vec![], ..prompt() }, UNHEARD).await.unwrap().text, "");
+}
+
+/// What is told of an answer while it comes, and the answer.
+async fn heard(kind: &str, answer: Vec<Act>, prompt: &Prompt) -> (Vec<String>, String) {
+    let server = Server::start(vec![answer]).await;
+    let heard = Mutex::new(Vec::new());
+    let progress = |output: &str| heard.lock().unwrap().push(output.to_owned());
+    let completion = provider(kind, &server.url, "").complete(prompt, &progress).await.unwrap();
+    (heard.into_inner().unwrap(), completion.text)
+}
+
+/// An answer that comes event by event, each a little later than the one before.
+fn slowly(events: &str) -> Vec<Act> {
+    let pause = Act::Wait(Duration::from_millis(20));
+    let events = events.split_inclusive("\n\n");
+    let pieces = events.flat_map(|event| [Act::Send(event.as_bytes().to_vec()), pause.clone()]);
+    [stream_head()].into_iter().chain(pieces).collect()
+}
+
+#[tokio::test]
+async fn a_streamed_call_is_told_as_it_grows_and_in_the_form_it_ends_in() {
+    let finish = |kind: &str, pieces: &[&str]| {
+        let quoted = pieces.iter().map(|piece| serde_json::to_string(piece).unwrap());
+        let events: Vec<String> = match kind {
+            "openai" => quoted
+                .map(|args| format!(r#"{{"choices":[{{"delta":{{"content":"Well. ","tool_calls":[{{"index":0,"id":"i","function":{{"name":"finish","arguments":{args}}}}}]}}}}]}}"#))
+                .chain([r#"{"choices":[{"delta":{},"finish_reason":"tool_calls"}]}"#.to_owned()])
+                .collect(),
+            _ => [
+                r#"{"type":"message_start","message":{}}"#.to_owned(),
+                r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":"Well. "}}"#.to_owned(),
+                r#"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","name":"finish","input":{}}}"#.to_owned(),
+            ]
+            .into_iter()
+            .chain(quoted.map(|args| format!(r#"{{"type":"content_block_delta","index":1,"delta":{{"type":"input_json_delta","partial_json":{args}}}}}"#)))
+            .chain([r#"{"type":"message_delta","delta":{"stop_reason":"tool_use"}}"#, r#"{"type":"message_stop"}"#].map(str::to_owned))
+            .collect(),
+        };
+        events.iter().map(|event| format!("data: {event}\n\n")).collect::<String>()
+    };
+    let pieces = [r#"{"te"#, r#"xt":"It"#, r#" is "#, r#"noon."}"#];
+    let whole = r#"{"intent":"finish","text":"It is noon."}"#;
+    // The network may put pieces together; what is told is always where one of them ended.
+    let ends = [r#""te"#, r#""text":"It"#, r#""text":"It is"#, r#""text":"It is noon."}"#];
+    let ends = ends.map(|end| format!(r#"{{"intent":"finish",{end}"#));
+    for kind in ["openai", "anthropic"] {
+        let (mut told, output) = heard(kind, slowly(&finish(kind, &pieces)), &prompt()).await;
+        assert_eq!(output, whole, "{kind}");
+        // Before its first argument it is a call without any.
+        told.retain(|told| told != r#"{"intent":"finish"}"#);
+        assert!(told.len() > 1 && told.iter().all(|told| ends.contains(told)), "{kind}: {told:?}");
+        assert!(told.is_sorted_by(|a, b| a.len() < b.len()), "{kind}: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn words_are_told_where_they_are_the_output_and_nothing_is_told_of_what_comes_at_once() {
+    let events = include_str!("../payloads/openai_text.sse");
+    let schema = Prompt { output: agent::Output::Schema, ..prompt() };
+    let (told, whole) = heard("openai", slowly(events), &schema).await;
+    assert!(told.len() > 1 && told.iter().all(|told| whole.starts_with(told.as_str())), "{told:?}");
+    // Beside functions they may be the model thinking aloud.
+    let (told, whole) = heard("openai", slowly(events), &prompt()).await;
+    assert!(told.is_empty() && !whole.is_empty(), "{told:?}");
+    for (kind, whole, _) in FILES {
+        assert_eq!(heard(kind, json(whole), &prompt()).await.0, Vec::<String>::new(), "{kind}");
+    }
 }

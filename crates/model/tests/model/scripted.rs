@@ -4,7 +4,7 @@ use agent::Prompt;
 use model::{Completion, Error, Kind, Model, Script, Scripted};
 use serde_json::{Value, json};
 
-use crate::setup::prompt;
+use crate::setup::{UNHEARD, prompt};
 
 const SCRIPT: &str = r#"
 help = "Try: deploy v1.4 to production."
@@ -47,7 +47,7 @@ intent = 'x'
 "#;
 
 async fn complete(script: Option<&str>, situation: Value) -> Result<Completion, Error> {
-    Scripted.complete(&Prompt { script: script.map(str::to_owned), situation, ..prompt() }).await
+    Scripted.complete(&Prompt { script: script.map(str::to_owned), situation, ..prompt() }, UNHEARD).await
 }
 
 async fn output(last: Value) -> Value {

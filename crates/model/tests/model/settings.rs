@@ -6,7 +6,7 @@ use model::{Flaw, Kind, ModelSettings, ProviderSettings, check};
 
 use crate::{
     server::{Server, json, status},
-    setup::{KEY, built, prompt},
+    setup::{KEY, UNHEARD, built, prompt},
 };
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn the_next_provider_answers_over_http() {
     let built = built(&config).unwrap_or_else(|flaws| panic!("{flaws:?}"));
     assert_eq!(built.notes, ["provider `absent` is left out: NOT_SET is not set"]);
     assert_eq!(built.model.name(), "first/m, local/m");
-    let completion = built.model.complete(&prompt()).await.unwrap();
+    let completion = built.model.complete(&prompt(), UNHEARD).await.unwrap();
     assert_eq!((completion.usage.calls, completion.model.as_str()), (3, "local/llama3.2:3b"));
     let request = good.requests().remove(0);
     assert!(request.head.starts_with("POST /v1/chat/completions "), "{}", request.head);
@@ -42,7 +42,7 @@ async fn the_scripted_model_stands_in_at_the_start_only() {
     assert_eq!(without.model.name(), "scripted");
     assert_eq!(without.notes.len(), 2);
     let with = built(&config("P_KEY")).unwrap_or_else(|flaws| panic!("{flaws:?}"));
-    let error = with.model.complete(&prompt()).await.unwrap_err();
+    let error = with.model.complete(&prompt(), UNHEARD).await.unwrap_err();
     assert_eq!(error.kind, Kind::Retry { after: None });
     assert!(built("[models.default]\nwithout_key = \"scripted\"").is_ok());
 }

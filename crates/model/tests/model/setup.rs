@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use agent::{Account, Function, Message, Output, Prompt, Role};
-use model::{Built, Completion, Error, Flaw, Kind, Model, build};
+use model::{Built, Completion, Error, Flaw, Kind, Model, Progress, build};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
 /// The key that may stand nowhere.
 pub(crate) const KEY: &str = "sk-test-0123456789abcdef";
+
+/// Nobody listens to how an answer grows.
+pub(crate) const UNHEARD: Progress<'static> = &|_| {};
 
 /// Reads `[providers.*]` and `[models.*]` and builds the model `default`, with [`KEY`] in every variable whose name ends
 /// with `_KEY`.
@@ -32,7 +35,7 @@ pub(crate) fn provider(kind: &str, url: &str, more: &str) -> Arc<dyn Model> {
 
 /// Asks a provider at this server once.
 pub(crate) async fn ask(kind: &str, url: &str, more: &str) -> Result<Completion, Error> {
-    provider(kind, url, more).complete(&prompt()).await
+    provider(kind, url, more).complete(&prompt(), UNHEARD).await
 }
 
 /// The same, and the error.
