@@ -9,6 +9,7 @@
 //! closing tag comes.)
 
 mod check;
+mod preview;
 mod schema;
 
 use std::fmt;

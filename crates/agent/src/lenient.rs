@@ -129,23 +129,34 @@ impl std::error::Error for Problem {}
 /// # Errors
 /// The first thing that cannot be read in exactly one way, or a limit.
 pub(crate) fn read(text: &str, limits: &Limits) -> Result<Vec<Found>, Problem> {
-    if text.len() > limits.bytes {
-        let what = format!("the output has {} bytes; at most {} are read", text.len(), limits.bytes);
-        return Err(Problem { line: 1, column: 1, what });
-    }
-    let mut scan = Scan {
-        text,
-        limits,
-        at: 0,
-        braces: 0,
-        squares: 0,
-        fence: None,
-        nodes: 0,
-        jumped: false,
-        found: vec![],
-    };
+    within(text, limits)?;
+    let mut scan = Scan::new(text, limits);
     scan.run().map_err(|fault| locate(text, fault))?;
     Ok(scan.found)
+}
+
+/// The same for a text that is still being written: where it ends in an object, what there is of that object is found.
+/// So it is of one that is broken, for the two are not told apart, and then nothing behind it is.
+///
+/// # Errors
+/// What cannot be read outside of objects, or a limit.
+pub(crate) fn read_so_far(text: &str, limits: &Limits) -> Result<Vec<Found>, Problem> {
+    within(text, limits)?;
+    let mut scan = Scan { grows: true, ..Scan::new(text, limits) };
+    match (scan.run(), scan.unfinished.take()) {
+        (Ok(()), _) => {}
+        (Err(_), Some(Unfinished { start, .. })) => scan.object_so_far(start),
+        (Err(fault), None) => return Err(locate(text, fault)),
+    }
+    Ok(scan.found)
+}
+
+fn within(text: &str, limits: &Limits) -> Result<(), Problem> {
+    if text.len() <= limits.bytes {
+        return Ok(());
+    }
+    let what = format!("the output has {} bytes; at most {} are read", text.len(), limits.bytes);
+    Err(Problem { line: 1, column: 1, what })
 }
 
 fn locate(text: &str, fault: Fault) -> Problem {
@@ -172,10 +183,37 @@ struct Scan<'a> {
     nodes: usize,
     /// Whether a broken draft was skipped. Once is enough, and keeps the time linear.
     jumped: bool,
+    /// Whether the text is still being written.
+    grows: bool,
+    /// The object that could not be read to its end.
+    unfinished: Option<Unfinished>,
     found: Vec<Found>,
 }
 
-impl Scan<'_> {
+/// An object that was not read to its end.
+struct Unfinished {
+    start: usize,
+    /// How far it was read.
+    reached: usize,
+}
+
+impl<'a> Scan<'a> {
+    fn new(text: &'a str, limits: &'a Limits) -> Self {
+        Self {
+            text,
+            limits,
+            at: 0,
+            braces: 0,
+            squares: 0,
+            fence: None,
+            nodes: 0,
+            jumped: false,
+            grows: false,
+            unfinished: None,
+            found: vec![],
+        }
+    }
+
     fn run(&mut self) -> Result<(), Fault> {
         while let Some(&byte) = self.text.as_bytes().get(self.at) {
             let step = match byte {
@@ -271,24 +309,48 @@ impl Scan<'_> {
             let what = format!("more than {} JSON objects", self.limits.objects);
             return Err(Fault::new(start, what));
         }
-        let nodes_left = self.limits.nodes.saturating_sub(self.nodes);
-        let mut reader = Reader::new(self.text, start, self.fence.is_some(), self.limits.depth, nodes_left);
-        let members = reader.object()?;
+        let mut reader = self.reader(start);
+        let members = match reader.object() {
+            Ok(members) => members,
+            Err(fault) => {
+                self.unfinished = Some(Unfinished { start, reached: reader.reached() });
+                return Err(fault);
+            }
+        };
         self.nodes += reader.nodes();
         let (end, open, repairs) = reader.finish();
-        let doubt = if self.braces > 0 || self.squares > 0 {
-            Some(Doubt::InBrackets)
-        } else {
-            surroundings(self.text, &(start..end))
-        };
+        let doubt = self.doubt(&(start..end));
         self.found.push(Found { members, repairs, open, span: start..end, doubt });
         self.at = end;
         Ok(())
     }
 
+    /// Takes what there is of an object that did not come to its end.
+    fn object_so_far(&mut self, start: usize) {
+        let members = self.reader(start).so_far();
+        let span = start..self.text.len();
+        let doubt = self.doubt(&span);
+        self.found.push(Found { members, repairs: vec![], open: 1, span, doubt });
+    }
+
+    fn reader(&self, start: usize) -> Reader<'a> {
+        let nodes_left = self.limits.nodes.saturating_sub(self.nodes);
+        Reader::new(self.text, start, self.fence.is_some(), self.limits.depth, nodes_left)
+    }
+
+    fn doubt(&self, span: &Range<usize>) -> Option<Doubt> {
+        if self.braces > 0 || self.squares > 0 {
+            Some(Doubt::InBrackets)
+        } else {
+            surroundings(self.text, span)
+        }
+    }
+
     /// A draft may be broken if it turns out to have been a thought.
     fn recover(&mut self, fault: Fault) -> Result<(), Fault> {
-        match thought_end(self.text, self.at) {
+        // While the text grows, an object may only be unfinished: a tag in what was read of it is in one of its strings.
+        let reached = self.unfinished.as_ref().filter(|_| self.grows).map(|unfinished| unfinished.reached);
+        match thought_end(self.text, reached.unwrap_or(self.at)) {
             Some(end) if !self.jumped => {
                 self.jumped = true;
                 self.start_over(end);
@@ -300,6 +362,7 @@ impl Scan<'_> {
 
     fn start_over(&mut self, at: usize) {
         self.found.clear();
+        self.unfinished = None;
         (self.braces, self.squares, self.fence) = (0, 0, None);
         self.at = at;
     }

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
+#[path = "extract/preview.rs"]
+mod preview;
+
 use std::{
     fmt::Write as _,
     time::{Duration, Instant},
@@ -186,6 +189,9 @@ fn hostile_texts_take_little_time_and_stack() {
             let text = format!("{head}{body}{tail}");
             let start = Instant::now();
             let outcome = extractor.extract(&text, false);
+            assert!(start.elapsed() < Duration::from_secs(1), "{head}{seed}… took {:?}", start.elapsed());
+            let start = Instant::now();
+            let _ = extractor.preview(&text);
             assert!(start.elapsed() < Duration::from_secs(1), "{head}{seed}… took {:?}", start.elapsed());
             if let Err(rejection) = outcome {
                 assert!(rejection.what.len() <= 1024, "{seed}: {} bytes", rejection.what.len());
@@ -542,6 +548,7 @@ proptest! {
     fn nothing_panics(noise in any::<String>(), soup in soup(), bytes in prop::collection::vec(any::<u8>(), 0..200), truncated: bool) {
         let extractor = extractor();
         for text in [noise, soup, String::from_utf8_lossy(&bytes).into_owned()] {
+            let _ = extractor.preview(&text);
             match extractor.extract(&text, truncated) {
                 Ok(extracted) => prop_assert!(serde_json::to_string(&extracted.intent).is_ok()),
                 Err(rejection) => prop_assert!(!rejection.what.is_empty() && rejection.what.len() <= 1024),

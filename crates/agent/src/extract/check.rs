@@ -306,7 +306,7 @@ impl<'a> Fields<'a> {
 }
 
 /// Whether a text says something and is not too long.
-fn fits(text: &str, chars_max: usize) -> Result<(), String> {
+pub(super) fn fits(text: &str, chars_max: usize) -> Result<(), String> {
     let chars = text.chars().count();
     if text.trim().is_empty() {
         Err("is empty".into())

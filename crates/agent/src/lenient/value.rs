@@ -1,5 +1,7 @@
 //! Reads one JSON object, tolerantly, from a place in a text.
 
+mod so_far;
+
 use serde_json::{Map, Number, Value};
 
 use super::Repair;
@@ -67,6 +69,11 @@ impl<'a> Reader<'a> {
 
     pub(super) fn nodes(&self) -> usize {
         self.nodes
+    }
+
+    /// How far it was read.
+    pub(super) fn reached(&self) -> usize {
+        self.at
     }
 
     /// Where the object ended, how many containers were left open, and what was mended.
@@ -211,6 +218,13 @@ impl<'a> Reader<'a> {
     }
 
     fn string(&mut self) -> Outcome<String> {
+        let mut out = String::new();
+        self.string_into(&mut out)?;
+        Ok(out)
+    }
+
+    /// Reads a string; when it breaks off, what there is of it was read all the same, except for half a character.
+    fn string_into(&mut self, out: &mut String) -> Outcome<()> {
         let start = self.at;
         let close = match self.peek() {
             Some('\'') => self.repaired_as('\'', Repair::SingleQuotes),
@@ -219,11 +233,12 @@ impl<'a> Reader<'a> {
             _ => '"',
         };
         self.at += self.peek().map_or(0, char::len_utf8);
-        let mut out = String::new();
         loop {
             let rest = self.rest();
             let plain = rest.find(|c: char| c == close || c == '\\' || c < ' ');
             let Some(plain) = plain else {
+                out.push_str(rest);
+                self.at = self.text.len();
                 return Err(Fault::new(start, format!("the string in `{}` never ends", self.here())));
             };
             out.push_str(&rest[..plain]);
@@ -244,7 +259,7 @@ impl<'a> Reader<'a> {
             }
         }
         self.at += close.len_utf8();
-        Ok(out)
+        Ok(())
     }
 
     fn escape(&mut self) -> Outcome<char> {
@@ -335,13 +350,17 @@ impl<'a> Reader<'a> {
             let start = self.at + len;
             self.at = start;
             let rest = &rest[len..];
-            self.at += if rest.starts_with("//") {
-                rest.find('\n').unwrap_or(rest.len())
+            let len = if rest.starts_with("//") {
+                rest.find('\n')
             } else if rest.starts_with("/*") {
-                rest.find("*/").ok_or_else(|| Fault::new(start, "the comment never ends"))? + 2
+                rest.find("*/").map(|end| end + 2)
             } else {
                 return Ok(());
             };
+            self.at = len.map_or(self.text.len(), |len| start + len);
+            if len.is_none() && rest.starts_with("/*") {
+                return Err(Fault::new(start, "the comment never ends"));
+            }
             self.repaired(Repair::Comment);
         }
     }
