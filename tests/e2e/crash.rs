@@ -8,7 +8,12 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 use agent::{Event, Phase, Thread};
 use futures_util::StreamExt;
 
-use crate::world::{Entry, LOCAL, Mailroom, Page, SCRIPTED, SOON, World, is_open_card, letter};
+use serde_json::json;
+use simulator::slack::{Click, Message};
+
+use crate::world::{
+    ANA, Entry, LOCAL, Mailroom, Page, SCRIPTED, SOON, Workspace, World, is_open_card, letter,
+};
 
 /// Where a write is cut.
 const SIDES: [&str; 2] = ["before", "after"];
@@ -43,6 +48,34 @@ async fn at_every_write_of_an_answer_by_mail() {
     let crashed = runs.iter().filter(|run| run.crashed).count();
     eprintln!("stopped at {crashed} points of an answer by mail");
     assert!(crashed >= 10, "the scenario has hardly any writes: {crashed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_every_write_of_a_deployment_on_slack() {
+    let runs = every_point(deployment_on_slack).await;
+    let crashed = runs.iter().filter(|run| run.crashed).count();
+    let unknown: Vec<_> = runs.iter().filter(|run| run.unknown).map(|run| run.point.as_str()).collect();
+    eprintln!(
+        "stopped at {crashed} points of a deployment on Slack; at {unknown:?} a human was asked whether it had run"
+    );
+    assert!(crashed >= 20, "the scenario has hardly any writes: {crashed}");
+    assert!(!unknown.is_empty(), "no point fell between the start of the tool and its end");
+}
+
+/// The answer to each call that shows something is lost after Slack acted, one call after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_every_lost_answer_of_slack() {
+    for method in ["chat.postMessage", "chat.update", "conversations.replies"] {
+        for after in 0..3 {
+            let slack = Workspace::open().await;
+            slack.control.fault(method, json!("drop_response"), 1, after).await.unwrap();
+            let mut world = slack.world("");
+            world.start().await;
+            let (shown, _) = deploys(&slack, &mut world, &mut false).await;
+            let story = format!("{method}, answer {after} lost: {shown:#?}\n{}", world.log());
+            assert_eq!(shown.len(), 2, "{story}");
+        }
+    }
 }
 
 /// Runs a scenario for each point, a few abreast, until a point lies behind its last write.
@@ -150,6 +183,69 @@ async fn deployment(point: String) -> Run {
     assert_eq!(shows("card"), 1 + usize::from(unknown), "{shown:#?}");
     assert_eq!(shows("said"), 1, "{shown:#?}");
     assert!(!shown.iter().any(is_open_card), "a card stays open: {shown:#?}");
+    Run { point, crashed, unknown }
+}
+
+/// Ana deploys by mentioning the bot, and approves on the card; what everybody sees in the thread at the end.
+async fn deploys(slack: &Workspace, world: &mut World, crashed: &mut bool) -> (Vec<Message>, bool) {
+    let store = world.folder.path().join("state/switchboard.db");
+    let thread = slack.mentions(ANA, "deploy v1.4 to production").await;
+    let said = async |wanted: &str| {
+        let said = slack.said(&thread).await;
+        said.iter().find(|message| message.words().contains(wanted)).cloned().ok_or(format!("{said:#?}"))
+    };
+    let card = insist(world, crashed, async || said("Approve: deploy").await).await;
+    // Slack does not bring a press again; a person whose press came to nothing presses once more.
+    let decided = async |card: &Message, button: &str| {
+        let now = slack.said(&thread).await;
+        let open =
+            now.iter().find(|message| message.ts == card.ts).is_some_and(|card| !card.elements().is_empty());
+        if open {
+            slack.control.click(&Click::on(ANA, card, button)).await.map_err(|error| error.to_string())?;
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            return Err("it is still open".to_owned());
+        }
+        Ok(())
+    };
+    insist(world, crashed, async || decided(&card, "press:approve").await).await;
+    let next = insist(world, crashed, async || {
+        let (ran, doubt) = (said("v1.4 runs").await, said("Did it happen?").await);
+        ran.map(|_| None).or(doubt.map(Some))
+    })
+    .await;
+    let unknown = next.is_some();
+    if let Some(doubt) = next {
+        insist(world, crashed, async || decided(&doubt, "press:option-1").await).await;
+    }
+    insist(world, crashed, async || settled(&threads_in(&store).await)).await;
+    // What was shown twice would be shown by now.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    (slack.said(&thread).await, unknown)
+}
+
+async fn deployment_on_slack(point: String) -> Run {
+    let slack = Workspace::open().await;
+    let mut world = slack.world("");
+    let mut crashed = false;
+    begin(&mut world, &point, &mut crashed).await;
+    let (shown, unknown) = deploys(&slack, &mut world, &mut crashed).await;
+    if world.ended().is_some() {
+        crashed = true;
+        world.start().await;
+    }
+    let threads = world.threads().await;
+    let count = |like: fn(&Event) -> bool| events(&threads).filter(|event| like(event)).count();
+    let story = || format!("stopped at {point}; shown {shown:#?}; the log:\n{threads:#?}\n{}", world.log());
+    assert_eq!(threads.len(), 1, "{}", story());
+    assert_eq!(count(|event| matches!(event, Event::Heard(_))), 1, "{}", story());
+    assert_eq!(count(|event| matches!(event, Event::Started(_))), 1, "{}", story());
+    assert_eq!(count(|event| matches!(event, Event::Asked(_))), 1 + usize::from(unknown), "{}", story());
+    assert_eq!(count(|event| matches!(event, Event::Answered(_))), 1 + usize::from(unknown), "{}", story());
+    let runs = world.kept("deploy").iter().filter(|(_, text)| text.contains("v1.4")).count();
+    assert!(runs <= 1 && (unknown || runs == 1), "it ran {runs} times; {}", story());
+    // A card, an answer, and a card more where nobody could know whether it had run.
+    assert_eq!(shown.len(), 2 + usize::from(unknown), "{}", story());
+    assert!(shown.iter().all(|message| message.elements().is_empty()), "a card stays open; {}", story());
     Run { point, crashed, unknown }
 }
 
