@@ -270,7 +270,9 @@ mod tests {
     fn a_mention_and_its_message_are_one_gesture() {
         let of = |name: &str| {
             let path = format!("{}/tests/payloads/{name}.json", env!("CARGO_MANIFEST_DIR"));
-            let payload = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+            let mut payload: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+            // Not every client sends a name of its own.
+            payload["event"].as_object_mut().unwrap().remove("client_msg_id");
             let decoded = read("event", &payload);
             let Decoded::Gesture(gesture) = decoded else { panic!("{decoded:?}") };
             gesture.inbound

@@ -251,7 +251,7 @@ impl Intake {
                 gesture.inbound.from.name = known.name;
                 let says =
                     !matches!(gesture.inbound.body, Body::Press { .. }) && gesture.inbound.ticket.is_none();
-                let Some(verified) = self.verdict(&known.standing, &gesture.team, says) else {
+                let Some(verified) = self.verdict(&known.standing, &home_of(gesture), says) else {
                     return Ok(false);
                 };
                 let standing = standing_word(&known.standing);
@@ -295,9 +295,9 @@ impl Intake {
     }
 
     /// What a standing proves; nothing where what such a person says starts nothing.
-    fn verdict(&self, standing: &Standing, team: &str, says: bool) -> Option<Verified> {
+    fn verdict(&self, standing: &Standing, home: &str, says: bool) -> Option<Verified> {
         let settings = &self.client.config.settings;
-        let proven = || Verified::Proven { by: format!("Slack, workspace {team}") };
+        let proven = || Verified::Proven { by: format!("Slack, {home}") };
         match standing {
             Standing::Bot => None,
             Standing::Member => Some(proven()),
@@ -458,6 +458,15 @@ impl Client {
         if let Err(error) = offered.await {
             tracing::warn!(channel = %self.config.channel, %error, "an assistant thread was not offered anything to say");
         }
+    }
+}
+
+/// The workspace of a gesture, and the Enterprise organisation that it belongs to, for the log.
+fn home_of(gesture: &Gesture) -> String {
+    let enterprise = gesture.inbound.facts.iter().find(|(name, _)| name == "enterprise");
+    match enterprise {
+        Some((_, enterprise)) => format!("workspace {} of {enterprise}", gesture.team),
+        None => format!("workspace {}", gesture.team),
     }
 }
 

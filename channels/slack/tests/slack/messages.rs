@@ -157,6 +157,26 @@ async fn a_private_word_is_seen_by_one() {
     assert!(messages.iter().any(|message| message.text.contains("Nor this")), "{messages:#?}");
 }
 
+/// The exception that README states, counted: what one person sees cannot be read back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_private_word_whose_answer_was_lost_is_said_again() {
+    let world = World::start().await;
+    let thread = world.control.say(ANA, GENERAL, &format!("<@{BOT}> hello")).await.unwrap().ts;
+    let ana = Person {
+        channel: channel::ChannelName::new("slack"),
+        id: format!("{TEAM}/{ANA}"),
+        name: "Ana".into(),
+        verified: Verified::Proven { by: "x".into() },
+    };
+    let place = Place::new(format!("{TEAM}/{GENERAL}/{thread}"));
+    let message = Outgoing { only: Some(ana), ..outgoing(1, &place, says("for Ana")) };
+    world.control.fault("chat.postEphemeral", json!("drop_response"), 1, 0).await.unwrap();
+    world.attempts(&message, 1).await.unwrap_err();
+    world.attempts(&message, 2).await.unwrap();
+    let messages = world.control.messages_for(ANA, GENERAL, Some(&thread)).await.unwrap();
+    assert_eq!(messages.iter().filter(|message| message.text == "for Ana").count(), 2);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_missing_is_named_with_its_remedy() {
     let world = World::start().await;

@@ -150,4 +150,6 @@ async fn the_ids_of_an_enterprise_organisation_are_kept() {
     world.control.say(ANA, OPS, &format!("<@{BOT}> hello")).await.unwrap();
     let heard = world.inbox.taken_count(1).await.remove(0);
     assert!(heard.facts.contains(&("enterprise".to_owned(), "E0ORG0001".to_owned())), "{:?}", heard.facts);
+    let Verified::Proven { by } = &heard.from.verified else { panic!("{:?}", heard.from) };
+    assert!(by.contains("E0ORG0001"), "it does not stand in the log: {by}");
 }
