@@ -6,7 +6,7 @@ use agent::{Decision, Event, Thread, Why};
 use serde_json::json;
 use simulator::slack::{Click, Message};
 
-use crate::world::{ANA, BEN, BOT, CY, GENERAL, SOON, Workspace, World};
+use crate::world::{ANA, BEN, BOT, CY, GENERAL, SCRIPTED, SOON, Workspace, World};
 
 async fn started(slack: &Workspace, more: &str) -> World {
     let mut world = slack.world(more);
@@ -290,4 +290,41 @@ async fn no_token_stands_in_the_log() {
             log.lines().find(|line| line.contains(secret))
         );
     }
+}
+
+/// What is missing is named with what to do, before anybody is kept waiting.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_that_connects_names_scope_token_and_invitation() {
+    let slack = Workspace::open().await;
+    let desk = "[members.room]\nslack = \"T0SIM0001/C0PUB0001\"\n[desks.room]\nmembers = [\"room\"]\nvia = \"slack\"\n";
+    let world = slack.gateway(World::new(&format!("{}{desk}{SCRIPTED}", slack.config(""))));
+    let check = || {
+        let output = world.command(&["check", "--connect"]).output().unwrap();
+        let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.success(), told)
+    };
+    let (sound, told) = check();
+    assert!(!sound && told.contains("/invite @") && told.contains("C0PUB0001"), "{told}");
+    slack.control.join(BOT, "C0PUB0001").await.unwrap();
+    let (sound, told) = check();
+    assert!(sound && told.contains("Acme") && told.contains("Socket Mode"), "{told}");
+
+    let scopes: Vec<&str> =
+        simulator::slack::SCOPES.iter().copied().filter(|scope| *scope != "files:write").collect();
+    slack.control.scopes(&scopes).await.unwrap();
+    let (sound, told) = check();
+    assert!(
+        !sound && told.contains("lacks the scope files:write") && told.contains("SLACK_BOT_TOKEN"),
+        "{told}"
+    );
+    slack.control.scopes(simulator::slack::SCOPES).await.unwrap();
+
+    slack.control.revoke("xoxb-sim-1-secret", true).await.unwrap();
+    let (sound, told) = check();
+    assert!(!sound && told.contains("token_revoked") && told.contains("install the app again"), "{told}");
+    slack.control.revoke("xoxb-sim-1-secret", false).await.unwrap();
+    slack.control.revoke("xapp-sim-secret", true).await.unwrap();
+    let (sound, told) = check();
+    assert!(!sound && told.contains("SLACK_APP_TOKEN"), "{told}");
+    assert!(!told.contains("xapp-sim-secret"), "{told}");
 }
