@@ -3,6 +3,8 @@
 //! observe (load) - orient (fold) - decide - act, and again. The worker keeps nothing: whatever instant it dies at,
 //! another one goes on from the log.
 
+mod writing;
+
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use agent::{
@@ -10,7 +12,7 @@ use agent::{
     ThreadId, Usage, Version, decide, escalate, files, render, render_reask,
 };
 use async_trait::async_trait;
-use channel::{File, Signal};
+use channel::{File, MessageRef, Signal};
 use futures_util::FutureExt;
 use store::{Again, Lease};
 use tokio::time::Instant;
@@ -21,9 +23,12 @@ use crate::{
     board::{Board, With},
     effect::{Lost, Setbacks, backoff, holding, patience},
 };
+use writing::Shown;
 
 /// How many steps one turn takes before other threads get their chance.
 const STEPS_MAX: u32 = 64;
+/// How long a sign of life may take. A channel that is slow is not waited for.
+const SIGNAL_TIMEOUT: Duration = Duration::from_millis(500);
 /// The longest wait after a fault of the gateway's own.
 const RETRY_MAX: Duration = Duration::from_secs(60);
 
@@ -100,7 +105,9 @@ impl Board {
             match went {
                 Went::On => {}
                 Went::Sleep(again) => {
-                    self.signal(&thread, resting(&thread)).await;
+                    if let Some(signal) = resting(&thread) {
+                        self.signal(&thread, signal).await;
+                    }
                     return Ok(again);
                 }
                 Went::Stuck(why) => return Err(Halt::Stuck(why)),
@@ -129,9 +136,15 @@ impl Board {
                 Ok(Went::Sleep(Again::Sleep { seen: thread.version(), until: None }))
             }
             Step::Record(events) => {
+                let ends = events.contains(&Event::Finished);
+                let (about, end) = (asked_by(thread), ending(thread, &events));
                 let with =
                     With { expect: Some(thread.version()), fence: Some(lease.clone()), ..With::default() };
                 self.write(thread, events, with).await?;
+                if ends && !thread.is_idle() {
+                    // The next request began with the end of this one, and of that nobody would be told otherwise.
+                    self.signal_about(thread, about.as_ref(), end).await;
+                }
                 Ok(Went::On)
             }
             Step::Think => {
@@ -191,8 +204,9 @@ impl Board {
         };
         let began = Instant::now();
         let mut usage = Usage::default();
+        let mut shown = Shown::nothing();
         for reasks in 0.. {
-            let completion = match model.complete(&prompt, &|_| {}).await {
+            let completion = match self.ask(model.as_ref(), &prompt, (agent, thread), &mut shown).await {
                 Ok(completion) => completion,
                 Err(error) => {
                     usage.calls += error.calls;
@@ -376,29 +390,44 @@ impl Board {
 
     /// A sign of life at the thread's home; never in the way.
     async fn signal(&self, thread: &Thread, signal: Signal) {
+        self.signal_about(thread, asked_by(thread).as_ref(), signal).await;
+    }
+
+    async fn signal_about(&self, thread: &Thread, about: Option<&MessageRef>, signal: Signal) {
         let Some(home) = thread.home() else { return };
         let Some(channel) = self.channels.get(&home.channel) else { return };
-        let about = thread.request().and_then(|heard| heard.message.clone());
-        let _ =
-            tokio::time::timeout(Duration::from_millis(500), channel.signal(home, about.as_ref(), signal))
-                .await;
+        let _ = tokio::time::timeout(SIGNAL_TIMEOUT, channel.signal(home, about, signal)).await;
     }
 }
 
-/// What a thread that has nothing to do now shows.
-fn resting(thread: &Thread) -> Signal {
+/// The message that began the request that is being worked on, as its platform names it.
+fn asked_by(thread: &Thread) -> Option<MessageRef> {
+    thread.request().and_then(|heard| heard.message.clone())
+}
+
+/// What a thread that has nothing to do now shows. One that goes on by itself later, or in another process, is still
+/// worked on: that was shown already.
+fn resting(thread: &Thread) -> Option<Signal> {
     match thread.phase() {
-        Phase::Finished if thread.run().handed_over => Signal::Failed,
-        Phase::Finished | Phase::Cancelled | Phase::Empty => Signal::Done,
-        Phase::Thinking
+        Phase::Finished | Phase::Cancelled => Some(ending(thread, &[])),
+        Phase::Waiting | Phase::Paused => Some(Signal::Waiting),
+        Phase::Empty
+        | Phase::Thinking
         | Phase::Deciding(_)
         | Phase::Cleared(_)
         | Phase::Running(_)
         | Phase::Uncertain(_)
-        | Phase::Waiting
-        | Phase::Relaying(_)
-        | Phase::Paused => Signal::Waiting,
+        | Phase::Relaying(_) => None,
     }
+}
+
+/// How a request went that ends with these events, or that ended with those that are in the log: whether an agent did it.
+/// One that was handed over was not done by the agent, whatever a human made of it.
+fn ending(thread: &Thread, last: &[Event]) -> Signal {
+    let first = thread.run().first.map_or(0, |seq| usize::try_from(seq.0).unwrap_or(usize::MAX));
+    let mut events = thread.records().iter().skip(first).map(|record| &record.event).chain(last);
+    let given_up = |event: &Event| matches!(event, Event::HandedOver { .. } | Event::Cancelled { .. });
+    if thread.agent().is_none() || events.any(given_up) { Signal::Failed } else { Signal::Done }
 }
 
 /// The files of a thread, for its tools.

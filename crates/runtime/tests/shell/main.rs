@@ -6,5 +6,6 @@
 mod accept;
 mod deliver;
 mod serve;
+mod signs;
 mod turn;
 mod world;

@@ -25,8 +25,7 @@ pub struct ChannelDouble {
     checks: Script<(), Result<Vec<String>, Vec<Error>>>,
     shows: Script<Signal, ()>,
     sent: Mutex<Vec<Sending>>,
-    signals: Mutex<Vec<(Address, Signal)>>,
-    signalled: Mutex<Vec<Instant>>,
+    signalled: Mutex<Vec<Signalled>>,
     inbox: watch::Sender<Option<Arc<dyn Inbox>>>,
     listened: AtomicUsize,
 }
@@ -39,6 +38,19 @@ pub struct Sending {
     /// The attempt.
     pub attempt: Attempt,
     /// When the attempt began.
+    pub at: Instant,
+}
+
+/// One sign of life that it was given.
+#[derive(Clone, Debug)]
+pub struct Signalled {
+    /// Where.
+    pub to: Address,
+    /// About which message.
+    pub about: Option<MessageRef>,
+    /// What.
+    pub signal: Signal,
+    /// When it was given.
     pub at: Instant,
 }
 
@@ -79,7 +91,6 @@ impl ChannelDouble {
             checks: Script::new(|()| Play::gives(Ok(Vec::new()))),
             shows: Script::new(|_| Play::gives(())),
             sent: Mutex::default(),
-            signals: Mutex::default(),
             signalled: Mutex::default(),
             inbox: watch::Sender::new(None),
             listened: AtomicUsize::new(0),
@@ -143,11 +154,11 @@ impl ChannelDouble {
 
     /// Every sign of life, oldest first.
     pub fn signals(&self) -> Vec<(Address, Signal)> {
-        self.signals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.signalled().into_iter().map(|signalled| (signalled.to, signalled.signal)).collect()
     }
 
-    /// When each sign of life began.
-    pub fn signalled(&self) -> Vec<Instant> {
+    /// Every sign of life with all that belongs to it, oldest first.
+    pub fn signalled(&self) -> Vec<Signalled> {
         self.signalled.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -197,10 +208,10 @@ impl Channel for ChannelDouble {
         play.run().await
     }
 
-    async fn signal(&self, at: &Address, _about: Option<&MessageRef>, signal: Signal) {
+    async fn signal(&self, at: &Address, about: Option<&MessageRef>, signal: Signal) {
         let play = self.shows.next(&signal);
-        self.signals.lock().unwrap_or_else(PoisonError::into_inner).push((at.clone(), signal));
-        self.signalled.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+        let signalled = Signalled { to: at.clone(), about: about.cloned(), signal, at: Instant::now() };
+        self.signalled.lock().unwrap_or_else(PoisonError::into_inner).push(signalled);
         play.run().await;
     }
 
