@@ -11,6 +11,7 @@
 mod config;
 mod crash;
 mod email;
+mod health;
 mod house;
 mod page;
 mod provider;

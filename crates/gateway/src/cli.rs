@@ -18,6 +18,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     assemble::{Assembled, assemble, start},
     connect::{Connected, connect},
+    health,
     manifest::{self, KindCommand, Manifest},
     story,
 };
@@ -151,7 +152,13 @@ async fn run(assembled: Assembled, began: Instant) -> Result<(), String> {
         tracing::info!("{note}");
     }
     let agents = assembled.agents.len();
+    let listener = match assembled.config.health.listen {
+        Some(listen) => Some(health::bind(listen).await?),
+        None => None,
+    };
     let serving = start(assembled, Arc::new(store), clock).await.map_err(|error| error.to_string())?;
+    // Whoever asks is answered until the very end.
+    let _answering = listener.map(|listener| health::answer(listener, serving.board().clone()));
     let ready_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(agents, store = %path.display(), ready_ms, "switchboard runs; Ctrl-C stops it");
     stop_asked().await?;

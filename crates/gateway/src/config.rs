@@ -1,6 +1,6 @@
 //! `config.toml`, as the operator writes it. The doc comments are what they see when a key is wrong.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use agent::Route;
 use channel::Span;
@@ -29,6 +29,9 @@ pub struct Config {
     /// Numbers of the runtime.
     #[serde(default)]
     pub runtime: RuntimeSpec,
+    /// Where the gateway can be asked how it is.
+    #[serde(default)]
+    pub health: HealthSpec,
     /// The channels, by a name of your own; `kind` says which sort.
     #[serde(default)]
     pub channels: BTreeMap<String, Value>,
@@ -65,6 +68,16 @@ impl Default for StoreSpec {
     fn default() -> Self {
         Self { path: defaults::store() }
     }
+}
+
+/// Where the gateway can be asked how it is.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthSpec {
+    /// An IP address and a port, such as `127.0.0.1:7421`: `GET /healthz` says that the process lives, `GET /readyz`
+    /// whether every channel is up and the store answers. Without, it cannot be asked.
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
 }
 
 /// A place where people are asked: each member's own place on a channel.

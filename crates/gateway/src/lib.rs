@@ -7,11 +7,12 @@ mod channels;
 mod cli;
 mod config;
 mod connect;
+mod health;
 mod manifest;
 mod story;
 
 pub use assemble::{Assembled, assemble, start};
 pub use channels::kinds;
 pub use cli::{Cli, Command, ThreadsCommand, main};
-pub use config::{Config, DeskSpec, RuntimeSpec, StoreSpec};
+pub use config::{Config, DeskSpec, HealthSpec, RuntimeSpec, StoreSpec};
 pub use manifest::KindCommand;

@@ -13,6 +13,7 @@ mod effect;
 mod library;
 mod serve;
 mod turn;
+mod watch;
 
 pub use accept::Door;
 pub use board::{Board, Settings};

@@ -14,6 +14,7 @@ use crate::{
     board::Board,
     deliver::Sending,
     effect::{Setbacks, backoff},
+    watch::watch,
 };
 
 /// How long one claim waits for work; a stop is noticed at once all the same.
@@ -41,6 +42,7 @@ pub fn serve(board: Arc<Board>) -> Serving {
         tasks.spawn(send(board.clone(), name.clone(), stop.clone(), tasks.clone()));
     }
     tasks.spawn(strays(board.clone(), stop.clone(), tasks.clone()));
+    tasks.spawn(watch(board.clone(), stop.clone()));
     Serving { board, stop, tasks }
 }
 
