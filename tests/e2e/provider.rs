@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use agent::{Event, FaultKind, Intent, Phase, Role, Thought, sha256};
 use serde_json::{Value, json};
 
-use crate::world::{Asked, LOCAL, Page, Provider, READ, WROTE, World, copied_agents, is_open_card, replace};
+use crate::world::{
+    ANA, Asked, GENERAL, LOCAL, Page, Provider, READ, SOON, WROTE, Workspace, World, copied_agents,
+    is_open_card, replace,
+};
 
 const KEY: &str = "sk-thisisthekey0123456789";
 /// The model that agents name, with one provider.
@@ -525,4 +528,56 @@ async fn a_gateway_killed_while_a_model_thinks_asks_again_and_answers_once() {
     again.call("finish", &json!({ "text": "Somebody hears this." }));
     page.wait_said(&talk, "Somebody hears this.").await;
     assert_eq!(thoughts(&world).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_seen_while_the_model_still_writes_it() {
+    let slack = Workspace::open().await;
+    let mut provider = Provider::open().await;
+    let config = format!("{}{ONE}{}", slack.config(""), provider.config("one", "openai", ""));
+    let mut world = slack.gateway(World::new(&config)).env("ONE_KEY", KEY);
+    world.start().await;
+    slack.connected(&world).await;
+    let thread = slack.mentions(ANA, "where is my order 1001?").await;
+    let answer = provider.next().await.begins("finish");
+    answer.goes_on(r#"{"text": "It left the "#);
+    slack.says(&world, &thread, "It left").await;
+    assert_eq!(thoughts(&world).await.len(), 0, "it is no thought yet");
+    answer.goes_on(r#"house on Monday, and "#);
+    slack.says(&world, &thread, "It left the house on Monday").await;
+    answer.ends(r#"arrives tomorrow."}"#);
+    let whole = "It left the house on Monday, and arrives tomorrow.";
+    slack.says(&world, &thread, whole).await;
+    world.until("the end", |threads| threads[0].phase() == Phase::Finished).await;
+    let delivered = |threads: &[agent::Thread]| {
+        threads[0].records().iter().any(|record| matches!(record.event, Event::Delivered { .. }))
+    };
+    world.until("the delivery", delivered).await;
+    let said = slack.said(&thread).await;
+    assert_eq!(said.len(), 1, "one message, which grew: {said:#?}");
+    assert!(said[0].words().contains(whole), "{said:#?}");
+
+    // What breaks off is no answer: it is asked again, and the new one takes the place of what was seen.
+    slack.control.reply(ANA, GENERAL, &thread, "and order 1002?").await.unwrap();
+    let broken = provider.next().await.begins("finish");
+    broken.goes_on(r#"{"text": "It was lost "#);
+    slack.says(&world, &thread, "It was lost").await;
+    drop(broken);
+    provider.next().await.call("finish", &json!({ "text": "It arrived yesterday." }));
+    slack.says(&world, &thread, "It arrived yesterday.").await;
+    world
+        .until("both ends", |threads| {
+            let finished = |record: &&agent::Record| matches!(record.event, Event::Finished);
+            threads[0].records().iter().filter(finished).count() == 2
+        })
+        .await;
+    let began = Instant::now();
+    loop {
+        let said = slack.said(&thread).await;
+        if said.len() == 2 && said[1].words().contains("It arrived yesterday.") {
+            break;
+        }
+        assert!(began.elapsed() < SOON, "{said:#?}\n{}", world.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

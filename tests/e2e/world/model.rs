@@ -1,11 +1,11 @@
 //! A language model on loopback that speaks both protocols. The test holds every request in its hand, and answers it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use agent::{Message, Role};
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse as _, Response},
@@ -31,6 +31,9 @@ pub(crate) struct Provider {
     sender: mpsc::UnboundedSender<Asked>,
     server: Option<JoinHandle<()>>,
 }
+
+/// An answer that is being written. Dropped before its end, it breaks off.
+pub(crate) struct Growing(mpsc::UnboundedSender<String>);
 
 /// A request that waits for its answer. Dropped without one, the connection breaks off.
 pub(crate) struct Asked {
@@ -157,6 +160,20 @@ impl Asked {
         self.send(answer);
     }
 
+    /// Begins to call a function; the arguments come piece by piece. In the protocol that is OpenAI's.
+    pub(crate) fn begins(self, name: &str) -> Growing {
+        assert!(!self.is_anthropic() && self.body["stream"] == true, "{}", self.body);
+        let (sender, pieces) = mpsc::unbounded_channel::<String>();
+        let pieces = futures_util::stream::unfold(pieces, async |mut pieces| {
+            let piece = pieces.recv().await?;
+            Some((Ok::<_, Infallible>(piece), pieces))
+        });
+        self.send(([("content-type", "text/event-stream")], Body::from_stream(pieces)).into_response());
+        let growing = Growing(sender);
+        growing.call(json!({ "index": 0, "id": "call_1", "function": { "name": name, "arguments": "" } }));
+        growing
+    }
+
     /// Answers with a status, headers and a body.
     pub(crate) fn refuse(self, status: u16, headers: &[(&str, &str)], body: &Value) {
         let mut answer = (StatusCode::from_u16(status).unwrap(), body.to_string()).into_response();
@@ -172,6 +189,29 @@ impl Asked {
         answer.headers_mut().insert("connection", "close".parse().unwrap());
         // The gateway may have gone away meanwhile; some tests kill it.
         let _ = self.reply.send(answer);
+    }
+}
+
+impl Growing {
+    /// More of the arguments, as JSON text.
+    pub(crate) fn goes_on(&self, args: &str) {
+        self.call(json!({ "index": 0, "function": { "arguments": args } }));
+    }
+
+    /// The last of the arguments.
+    pub(crate) fn ends(self, args: &str) {
+        self.goes_on(args);
+        self.choice(json!({}), "tool_calls".into());
+        let _ = self.0.send("data: [DONE]\n\n".to_owned());
+    }
+
+    fn call(&self, call: Value) {
+        self.choice(json!({ "tool_calls": [call] }), Value::Null);
+    }
+
+    fn choice(&self, delta: Value, reason: Value) {
+        let choice = json!({ "index": 0, "delta": delta, "finish_reason": reason });
+        let _ = self.0.send(format!("data: {}\n\n", json!({ "model": "small-2026", "choices": [choice] })));
     }
 }
 
