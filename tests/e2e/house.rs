@@ -18,6 +18,7 @@ use toml::{Table, Value};
 const LAYERS: &[(&str, &[&str])] = &[
     ("channel", &[]),
     ("agent", &["channel"]),
+    ("chat", &["channel"]),
     ("store", &["agent", "channel"]),
     ("model", &["agent", "channel"]),
     ("tool", &["agent", "channel"]),
@@ -26,7 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("simulator", &[]),
     ("xtask", &[]),
     ("gateway", &["agent", "channel", "channel-*", "model", "runtime", "store", "tool"]),
-    ("channel-*", &["channel"]),
+    ("channel-*", &["channel", "chat"]),
 ];
 /// What any crate may know in its tests, beside what it may know anyway.
 const IN_TESTS: &[&str] = &["simulator", "testkit"];
@@ -44,7 +45,7 @@ const CHANNEL_FILES: &[&str] = &[
 ];
 
 /// Crates that know no platform, and names that would show that one does.
-const PLATFORM_FREE: &[&str] = &["channel", "agent", "store", "model", "tool", "runtime"];
+const PLATFORM_FREE: &[&str] = &["channel", "chat", "agent", "store", "model", "tool", "runtime"];
 const PLATFORMS: &[&str] = &[
     "slack",
     "discord",

@@ -8,7 +8,6 @@ mod fault;
 mod files;
 mod http;
 mod intake;
-mod pace;
 mod people;
 mod presence;
 mod send;
@@ -17,25 +16,23 @@ mod sockets;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    hash::{BuildHasher, Hasher, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use channel::{Error, ErrorKind, Inbox, Ingress};
+use channel::{Error, Inbox, Ingress};
+use chat::{Pace, payload::is};
 use tokio_util::task::TaskTracker;
 
 use crate::{
     config::{Config, Way},
     decode::Us,
     manifest,
-    payload::is,
     place::{Ref, Room, Spot},
 };
 use api::{Api, Workspace};
 use draft::Drafts;
 use intake::Intake;
-use pace::Pace;
 use people::People;
 pub(crate) use presence::Presence;
 
@@ -270,26 +267,6 @@ fn named(error: Error, variable: &str) -> Error {
         Some(remedy) => named.with_remedy(remedy),
         None => named,
     }
-}
-
-/// How long to wait before the next try: doubling up to a minute, for what only an operator can mend up to five; spread by
-/// a quarter so that many gateways do not come back at once.
-fn back_off(failures: u32, kind: ErrorKind) -> Duration {
-    let most = match kind {
-        ErrorKind::Misconfigured | ErrorKind::Refused => 300_000,
-        ErrorKind::Retry { .. } | ErrorKind::Ambiguous => 60_000,
-    };
-    let told = match kind {
-        ErrorKind::Retry { after } => after.unwrap_or_default(),
-        ErrorKind::Ambiguous | ErrorKind::Refused | ErrorKind::Misconfigured => Duration::ZERO,
-    };
-    let millis = 250_u64.saturating_mul(1 << failures.min(16)).min(most);
-    Duration::from_millis(millis - millis / 4 + random() % (millis / 2).max(1)).max(told)
-}
-
-/// Nothing secret hangs on it.
-fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
 }
 
 /// Where the name of the thread that a command's conversation has is kept, and the other way round.

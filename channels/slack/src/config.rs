@@ -1,14 +1,11 @@
 //! The channel's settings, and what they become once they are found sound.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use channel::{ChannelName, Error, Setup, Span};
+use chat::settings::{Backfill, Faults};
 use schemars::JsonSchema;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 
 /// The table of a channel of kind `slack`.
@@ -90,18 +87,6 @@ pub struct Reactions {
     pub failed: String,
 }
 
-/// What is read again after an outage: from the places and threads where the bot was spoken to.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Backfill {
-    /// How far back.
-    pub back: Span,
-    /// How many places and threads, the latest first.
-    pub places: usize,
-    /// How many messages altogether.
-    pub messages: usize,
-}
-
 /// Limits.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -150,12 +135,6 @@ impl Default for Reactions {
     }
 }
 
-impl Default for Backfill {
-    fn default() -> Self {
-        Self { back: Span::seconds(24 * 3_600), places: 200, messages: 2_000 }
-    }
-}
-
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -186,22 +165,29 @@ pub(crate) enum Way {
 impl Config {
     /// Checks the settings, and reads the secrets.
     pub(crate) fn check(settings: Settings, setup: &Setup<'_>) -> Result<Self, Vec<Error>> {
-        let mut faults = Faults { channel: setup.name.clone(), found: Vec::new() };
-        let bots = faults.tokens(&settings, setup.secret);
+        let mut faults = Faults::new(&setup.name);
+        let bots = secrets(&mut faults, "bot_tokens_env", &settings.bot_tokens_env, "xoxb-", setup.secret);
         let way = match settings.receive {
             Receive::Socket => {
-                let app = faults.secret("app_token_env", &settings.app_token_env, "xapp-", setup.secret);
+                let named = ("app_token_env", settings.app_token_env.as_str());
+                let app = faults.secret(named, "xapp-", whence("xapp-"), setup.secret);
                 app.map(|app| Way::Socket { app })
             }
             Receive::Http => {
-                let secrets =
-                    faults.secrets("signing_secrets_env", &settings.signing_secrets_env, "", setup.secret);
-                faults.listen(&settings.listen).map(|listen| Way::Http { listen, secrets })
+                let secrets = secrets(
+                    &mut faults,
+                    "signing_secrets_env",
+                    &settings.signing_secrets_env,
+                    "",
+                    setup.secret,
+                );
+                faults.listen("listen", &settings.listen).map(|listen| Way::Http { listen, secrets })
             }
         };
-        faults.api(&settings.api);
-        faults.commands(&settings.commands);
-        faults.numbers(&settings);
+        let remedy = "write \"https://slack.com/api\", or \"https://slack-gov.com/api\"";
+        faults.platform("api", &settings.api, remedy);
+        commands(&mut faults, &settings.commands);
+        numbers(&mut faults, &settings);
         match way {
             Some(way) if faults.found.is_empty() => {
                 Ok(Self { channel: setup.name.clone(), settings, bots, way })
@@ -211,159 +197,57 @@ impl Config {
     }
 }
 
-/// What is wrong with the settings, so far.
-struct Faults {
-    channel: ChannelName,
-    found: Vec<Error>,
+/// Reads the secrets that a key names.
+fn secrets(
+    faults: &mut Faults,
+    key: &str,
+    names: &[String],
+    prefix: &str,
+    secret: &dyn Fn(&str) -> Option<SecretString>,
+) -> Vec<SecretString> {
+    if names.is_empty() {
+        faults.add(key, "it names no environment variable", "name at least one");
+    }
+    names.iter().filter_map(|name| faults.secret((key, name), prefix, whence(prefix), secret)).collect()
 }
 
-impl Faults {
-    fn add(&mut self, key: &str, what: impl std::fmt::Display, remedy: impl Into<String>) {
-        let what = format!("channels.{}.{key}: {what}", self.channel);
-        self.found.push(Error::misconfigured(what, remedy));
-    }
-
-    fn tokens(
-        &mut self,
-        settings: &Settings,
-        secret: &dyn Fn(&str) -> Option<SecretString>,
-    ) -> Vec<SecretString> {
-        self.secrets("bot_tokens_env", &settings.bot_tokens_env, "xoxb-", secret)
-    }
-
-    fn secrets(
-        &mut self,
-        key: &str,
-        names: &[String],
-        prefix: &str,
-        secret: &dyn Fn(&str) -> Option<SecretString>,
-    ) -> Vec<SecretString> {
-        if names.is_empty() {
-            self.add(key, "it names no environment variable", "name at least one");
+fn commands(faults: &mut Faults, commands: &BTreeMap<String, String>) {
+    for (name, words) in commands {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+        let fine = name
+            .strip_prefix('/')
+            .is_some_and(|rest| (1..=31).contains(&rest.len()) && rest.chars().all(plain));
+        if !fine {
+            let remedy = "write a slash and up to 31 small letters, digits, - or _: \"/agent\"";
+            faults.add("commands", format!("`{name}` cannot be a slash command"), remedy);
         }
-        names.iter().filter_map(|name| self.secret(key, name, prefix, secret)).collect()
-    }
-
-    fn secret(
-        &mut self,
-        key: &str,
-        name: &str,
-        prefix: &str,
-        secret: &dyn Fn(&str) -> Option<SecretString>,
-    ) -> Option<SecretString> {
-        let Some(value) = secret(name) else {
-            let what = format!("the environment variable {name} is not set");
-            self.add(
-                key,
-                what,
-                format!("{}; channels/slack/README.md says where it comes from", whence(prefix)),
-            );
-            return None;
-        };
-        if !value.expose_secret().starts_with(prefix) {
-            let what = format!("what the environment variable {name} holds does not begin with `{prefix}`");
-            self.add(key, what, whence(prefix));
-            return None;
-        }
-        Some(value)
-    }
-
-    fn listen(&mut self, text: &str) -> Option<SocketAddr> {
-        let written = match text.strip_prefix("localhost:") {
-            Some(port) => format!("127.0.0.1:{port}"),
-            None => text.to_owned(),
-        };
-        let parsed = written.parse().ok();
-        if parsed.is_none() {
-            let what = format!("`{text}` is not an IP address and a port");
-            self.add("listen", what, "write for example \"127.0.0.1:7430\"");
-        }
-        parsed
-    }
-
-    /// Tokens travel there, so it is TLS or it is this machine.
-    fn api(&mut self, text: &str) {
-        let remedy = "write \"https://slack.com/api\", or \"https://slack-gov.com/api\"";
-        match reqwest::Url::parse(text) {
-            Ok(url) if url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)) => {
-                if text.ends_with('/') {
-                    self.add("api", "it ends with a slash", "leave the slash away");
-                }
-            }
-            Ok(_) => self.add("api", format!("`{text}` is not https, and not on this machine"), remedy),
-            Err(error) => self.add("api", format!("`{text}` is no address: {error}"), remedy),
+        if words.trim().is_empty() || words.chars().count() > 100 {
+            faults.add(&format!("commands.{name}"), "Slack wants a description", "write 1 to 100 characters");
         }
     }
+}
 
-    fn commands(&mut self, commands: &BTreeMap<String, String>) {
-        for (name, words) in commands {
-            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
-            let fine = name
-                .strip_prefix('/')
-                .is_some_and(|rest| (1..=31).contains(&rest.len()) && rest.chars().all(plain));
-            if !fine {
-                let what = format!("`{name}` cannot be a slash command");
-                self.add(
-                    "commands",
-                    what,
-                    "write a slash and up to 31 small letters, digits, - or _: \"/agent\"",
-                );
-            }
-            if words.trim().is_empty() || words.chars().count() > 100 {
-                self.add(
-                    &format!("commands.{name}"),
-                    "Slack wants a description",
-                    "write 1 to 100 characters",
-                );
-            }
-        }
-    }
-
-    fn numbers(&mut self, settings: &Settings) {
-        let mut within = |key: &str, value: f64, low: f64, high: f64| {
-            if !(low..=high).contains(&value) {
-                self.add(
-                    key,
-                    format!("{value} is out of bounds"),
-                    format!("use a number from {low} to {high}"),
-                );
-            }
-        };
-        let Settings { limits, backfill, .. } = settings;
-        within("connections", settings.connections as f64, 1.0, 10.0);
-        within("silence", settings.silence.0.as_secs_f64(), 0.1, 600.0);
-        within("limits.text_bytes", limits.text_bytes as f64, 256.0, 1024.0 * 1024.0);
-        within("limits.files", limits.files as f64, 0.0, 50.0);
-        within("limits.file_bytes", limits.file_bytes as f64, 1024.0, 64.0 * 1024.0 * 1024.0);
-        within("limits.posts_per_second", limits.posts_per_second, 0.01, 1000.0);
-        within("limits.posts_at_once", f64::from(limits.posts_at_once), 1.0, 1000.0);
-        within("backfill.places", backfill.places as f64, 0.0, 2000.0);
-        within("backfill.messages", backfill.messages as f64, 0.0, 100_000.0);
-        within(
-            "backfill.back",
-            backfill.back.0.as_secs_f64(),
-            0.0,
-            Duration::from_hours(24 * 30).as_secs_f64(),
-        );
-    }
+fn numbers(faults: &mut Faults, settings: &Settings) {
+    let Settings { limits, backfill, .. } = settings;
+    faults.within("connections", settings.connections as f64, 1.0, 10.0);
+    faults.within("silence", settings.silence.0.as_secs_f64(), 0.1, 600.0);
+    faults.within("limits.text_bytes", limits.text_bytes as f64, 256.0, 1024.0 * 1024.0);
+    faults.within("limits.files", limits.files as f64, 0.0, 50.0);
+    faults.within("limits.file_bytes", limits.file_bytes as f64, 1024.0, 64.0 * 1024.0 * 1024.0);
+    faults.within("limits.posts_per_second", limits.posts_per_second, 0.01, 1000.0);
+    faults.within("limits.posts_at_once", f64::from(limits.posts_at_once), 1.0, 1000.0);
+    faults.backfill(backfill);
 }
 
 fn whence(prefix: &str) -> &'static str {
     match prefix {
-        "xoxb-" => "set it to the bot token of the app: OAuth & Permissions, Bot User OAuth Token",
+        "xoxb-" => {
+            "set it to the bot token of the app: OAuth & Permissions, Bot User OAuth Token; channels/slack/README.md says more"
+        }
         "xapp-" => {
             "set it to an app-level token with the scope connections:write: Basic Information, App-Level Tokens"
         }
         _ => "set it to the app's signing secret: Basic Information, App Credentials",
-    }
-}
-
-/// Whether an address leads to this machine.
-pub(crate) fn is_loopback(url: &reqwest::Url) -> bool {
-    match url.host_str() {
-        Some("localhost") => true,
-        Some(host) => host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
-        None => false,
     }
 }
 

@@ -10,11 +10,11 @@ mod interactive;
 mod message;
 
 use channel::{Address, Addressed, Body, ChannelName, Inbound, InboundKey, Person, Timestamp, Verified};
+use chat::payload::{at, text};
 use serde_json::Value;
 
 use crate::{
     config::Settings,
-    payload::{at, text},
     place::{Spot, is_team, is_ts},
 };
 
@@ -184,15 +184,6 @@ pub(crate) fn time(ts: &str) -> Timestamp {
     Timestamp::new(seconds, micros.clamp(0, 999_999) * 1_000).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// A text within its bounds; what was cut is said.
-fn bounded(text: String, bytes_max: usize) -> String {
-    if text.len() <= bytes_max {
-        return text;
-    }
-    let end = text.floor_char_boundary(bytes_max);
-    format!("{}\n[cut here: the message has {} bytes]", text.get(..end).unwrap_or_default(), text.len())
-}
-
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
@@ -335,11 +326,5 @@ mod tests {
         for strange in ["", "x.y", "1", "99999999999999.1", "-1.5"] {
             let _ = time(strange);
         }
-    }
-
-    #[test]
-    fn what_is_cut_is_said() {
-        assert_eq!(bounded("short".into(), 10), "short");
-        assert_eq!(bounded("äöü".into(), 3), "ä\n[cut here: the message has 6 bytes]");
     }
 }

@@ -11,6 +11,7 @@ mod form;
 use std::collections::HashMap;
 
 use channel::{Content, DeliveryKey, Outgoing, Text};
+use chat::text::clip;
 use slack_morphism::prelude::*;
 
 use crate::{rich, words};
@@ -41,9 +42,9 @@ pub(crate) fn posts(outgoing: &Outgoing) -> Vec<Post> {
 }
 
 fn said(text: &Text) -> Vec<Post> {
-    let mut posts: Vec<Post> = rich::messages(rich::read(&text.markdown))
+    let mut posts: Vec<Post> = rich::messages(&text.markdown)
         .iter()
-        .map(|pieces| Post { blocks: rich::blocks(pieces), text: fallback(&rich::words(pieces)) })
+        .map(|pieces| Post { blocks: rich::blocks(pieces), text: fallback(&chat::rich::words(pieces)) })
         .collect();
     if let Some(note) = &text.note {
         let note = note_block(note);
@@ -62,7 +63,7 @@ pub(crate) fn note_block(text: &str) -> SlackBlock {
 
 /// A text that nothing is read in.
 pub(crate) fn plain(text: &str, chars_max: usize) -> SlackBlockPlainText {
-    let text = words::clip(&channel::inert(text), chars_max);
+    let text = clip(&channel::inert(text), chars_max);
     // Slack refuses empty texts.
     let text = if text.trim().is_empty() { " ".to_owned() } else { text };
     SlackBlockPlainText::new(text).with_emoji(false)
@@ -70,7 +71,7 @@ pub(crate) fn plain(text: &str, chars_max: usize) -> SlackBlockPlainText {
 
 /// Words for a notification.
 pub(crate) fn fallback(text: &str) -> String {
-    let text = words::escape(&words::clip(text, FALLBACK_CHARS_MAX));
+    let text = words::escape(&clip(text, FALLBACK_CHARS_MAX));
     if text.trim().is_empty() { " ".to_owned() } else { text }
 }
 
@@ -109,7 +110,7 @@ pub(crate) fn metadata(mark: &str) -> SlackMessageMetadata {
 /// A draft of an answer as Markdown for a stream: nothing in it is alive, and what was sent stays as it is when more comes.
 pub(crate) fn draft(text: &str) -> String {
     let mut safe = String::with_capacity(text.len() + text.len() / 16);
-    for c in rich::visible(text).chars() {
+    for c in chat::rich::visible(text).chars() {
         match c {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),

@@ -13,7 +13,6 @@ mod config;
 mod decode;
 mod encode;
 mod manifest;
-mod payload;
 mod place;
 mod rich;
 mod words;
@@ -26,7 +25,7 @@ use channel::{
     Receipt, Setup, Signal,
 };
 
-pub use crate::config::{Backfill, Limits, Reactions, Receive, Settings, Who};
+pub use crate::config::{Limits, Reactions, Receive, Settings, Who};
 use crate::{client::Client, config::Config, place::Spot};
 
 /// Slack.

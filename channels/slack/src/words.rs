@@ -83,17 +83,6 @@ pub(crate) fn escape(text: &str) -> String {
     safe
 }
 
-/// The beginning of a text of at most `max` characters, with a mark where it goes on.
-pub(crate) fn clip(text: &str, max: usize) -> String {
-    match text.char_indices().nth(max) {
-        None => text.to_owned(),
-        Some(_) => {
-            let end = text.char_indices().nth(max.saturating_sub(1)).map_or(text.len(), |(end, _)| end);
-            format!("{}…", &text[..end])
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,12 +129,5 @@ mod tests {
         let hostile = "<!channel> & <@U1> &lt;";
         assert_eq!(plain(&escape(hostile), "U0BOT"), hostile);
         assert!(!escape(hostile).contains('<'));
-    }
-
-    #[test]
-    fn a_text_is_clipped_between_characters() {
-        assert_eq!(clip("äöü", 3), "äöü");
-        assert_eq!(clip("äöüx", 3), "äö…");
-        assert_eq!(clip("ab", 0), "…");
     }
 }

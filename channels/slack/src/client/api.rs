@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use channel::Error;
+use chat::payload::text;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -16,7 +17,6 @@ use crate::{
     config::Config,
     decode::Us,
     encode::{self, Post},
-    payload::text,
     place::{Ref, is_channel, is_ts},
 };
 
@@ -73,7 +73,7 @@ impl Api {
             .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")));
         // Nothing on this machine is reached through somebody else.
         let local =
-            reqwest::Url::parse(&config.settings.api).is_ok_and(|url| crate::config::is_loopback(&url));
+            reqwest::Url::parse(&config.settings.api).is_ok_and(|url| chat::settings::is_loopback(&url));
         let http = if local { http.no_proxy() } else { http };
         let http = http.build().map_err(|error| {
             Error::misconfigured(
@@ -374,7 +374,7 @@ impl Api {
     ) -> Result<(), Fault> {
         let prompts: Vec<Value> = prompts
             .iter()
-            .map(|prompt| json!({ "title": crate::words::clip(prompt, 75), "message": prompt }))
+            .map(|prompt| json!({ "title": chat::text::clip(prompt, 75), "message": prompt }))
             .collect();
         let request = json!({ "channel_id": channel, "thread_ts": thread, "prompts": prompts });
         self.post::<_, Done>(workspace, "assistant.threads.setSuggestedPrompts", &request).await.map(drop)

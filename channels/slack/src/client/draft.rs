@@ -13,12 +13,12 @@ use std::{
 };
 
 use channel::{Error, Place, Timestamp};
+use chat::payload::{list, text};
 use serde_json::Value;
 
 use super::{Client, api::Workspace};
 use crate::{
     encode::{self, MARKED, Post},
-    payload::{list, text},
     place::{Ref, Room, Spot, Under},
     rich,
 };
@@ -259,11 +259,11 @@ fn is_draft(workspace: &Workspace, message: &Value) -> bool {
 
 /// An answer so far, as a message.
 fn so_far(text: &str) -> Post {
-    let messages = rich::messages(rich::read(text));
+    let messages = rich::messages(text);
     let pieces = messages.first().map(Vec::as_slice).unwrap_or_default();
     let mut blocks = rich::blocks(pieces);
     blocks.push(encode::note_block("…"));
-    Post { blocks, text: encode::fallback(&rich::words(pieces)) }
+    Post { blocks, text: encode::fallback(&chat::rich::words(pieces)) }
 }
 
 fn clip(text: &str) -> &str {

@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use channel::Attachment;
+use chat::payload::text;
 
 use super::api::{Api, Workspace};
-use crate::{config::Limits, decode::FileRef, payload::text};
+use crate::{config::Limits, decode::FileRef};
 
 /// How long the files of one message may take. Slack waits three seconds for an acknowledgement and then sends the
 /// message again, which is heard once all the same.

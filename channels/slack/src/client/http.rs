@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use channel::{Error, Ingress};
+use chat::payload::text;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use slack_morphism::{prelude::SlackSigningSecret, signature_verifier::SlackEventSignatureVerifier};
@@ -24,7 +25,6 @@ use super::{
     Client, backfill,
     intake::{Answer, Intake, Kind},
 };
-use crate::payload::text;
 
 /// The longest body. Slack's are far smaller.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -104,7 +104,7 @@ async fn keep_logged_in(client: &Client, ingress: &Ingress) {
             Err(error) => {
                 ingress.health.down(error.to_string());
                 failures += 1;
-                super::back_off(failures, error.kind)
+                chat::back_off(failures, error.kind)
             }
         };
         tokio::time::sleep(wait).await;

@@ -3,30 +3,23 @@
 //!
 //! Gestures of one place are taken one after another, in the order they came.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use channel::{Accepted, Body, Error, ErrorKind, Ingress, Place, Timestamp, Verified};
+use chat::{Known, Lanes, payload::is};
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Client, backfill::Known, files, people::Standing};
+use super::{Client, backfill, files, people::Standing};
 use crate::{
     client::api::Workspace,
     config::Who,
     decode::{self, Decoded, Form, Gesture, Purpose, Reader, Us},
     encode,
-    payload::is,
     place::{Ref, Room, Spot, Under},
 };
 
-/// In how many lines gestures stand.
-const LANES: usize = 32;
-/// How many may stand in one before the way they come waits.
-const LANE_MAX: usize = 1_024;
 /// Forms that are opened at the same time.
 const FORMS_MAX: usize = 32;
 
@@ -51,7 +44,7 @@ pub(super) enum Answer {
 pub(super) struct Intake {
     client: Arc<Client>,
     ingress: Ingress,
-    lanes: Vec<mpsc::Sender<Job>>,
+    lanes: Lanes<Job>,
     forms: Arc<Semaphore>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -73,7 +66,7 @@ impl Intake {
         tasks: &TaskTracker,
         stop: CancellationToken,
     ) -> Arc<Self> {
-        let (lanes, receivers): (Vec<_>, Vec<_>) = (0..LANES).map(|_| mpsc::channel::<Job>(LANE_MAX)).unzip();
+        let (lanes, receivers) = Lanes::new();
         let intake = Arc::new(Self {
             client,
             ingress,
@@ -171,14 +164,10 @@ impl Intake {
     }
 
     async fn line_up(&self, gesture: Box<Gesture>, backfilled: bool) -> oneshot::Receiver<Answer> {
-        let mut hash = DefaultHasher::new();
-        gesture.inbound.at.place.hash(&mut hash);
-        let lane = usize::try_from(hash.finish() % LANES as u64).unwrap_or(0);
         let (told, answer) = oneshot::channel();
-        if let Some(lane) = self.lanes.get(lane) {
-            // A closed lane drops the job: nobody is told, so it comes again.
-            let _ = lane.send(Job { gesture, told, backfilled }).await;
-        }
+        let place = gesture.inbound.at.place.clone();
+        // A line whose end is gone drops the job: nobody is told, so it comes again.
+        self.lanes.push(&place, Job { gesture, told, backfilled }).await;
         answer
     }
 
@@ -217,7 +206,7 @@ impl Intake {
         match self.ingress.inbox.accept(gesture.inbound).await {
             Ok(accepted) => {
                 if let Some(message) = message.as_ref().and_then(Ref::read) {
-                    self.known.note(&place, &message);
+                    backfill::note(&self.known, &place, &message);
                 }
                 if accepted == Accepted::New {
                     if let (Some(words), Some(spot)) = (begins, Spot::read(&place)) {
@@ -283,7 +272,7 @@ impl Intake {
         let spot = Spot::read(&gesture.inbound.at.place)?;
         let thread = matches!((&spot.room, &spot.under), (Room::Person(_), Under::Thread(_)));
         match &gesture.inbound.body {
-            Body::Text { text, .. } if thread && !self.known.knows(&gesture.inbound.at.place) => {
+            Body::Text { text, .. } if thread && !self.known.knows(gesture.inbound.at.place.as_str()) => {
                 Some(text.clone())
             }
             Body::Text { .. }

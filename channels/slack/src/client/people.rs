@@ -8,13 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chat::payload::{is, text};
 use serde_json::Value;
 
 use super::{
     api::{Api, Workspace},
     fault::Fault,
 };
-use crate::payload::{is, text};
 
 /// How long an answer counts. A person whose account was closed cannot write any more, so only a name gets old.
 const KEPT: Duration = Duration::from_secs(600);
@@ -80,7 +80,7 @@ fn read(team: &str, user: &Value) -> Known {
         .or_else(|| text(user, &["real_name"]))
         .or_else(|| text(user, &["name"]))
         .unwrap_or_default();
-    let name = crate::words::clip(&channel::inert(name), NAME_CHARS_MAX);
+    let name = chat::text::clip(&channel::inert(name), NAME_CHARS_MAX);
     let own = text(user, &["team_id"]);
     // In an Enterprise organisation a user belongs to the organisation and is seen in several of its workspaces.
     let teams = user.get("enterprise_user").and_then(|user| user.get("teams")).and_then(Value::as_array);

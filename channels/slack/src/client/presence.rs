@@ -1,46 +1,32 @@
 //! Signs of life: a status while an agent works, reactions as a receipt, answers as they grow. Best effort throughout.
 
 use std::{
-    collections::{HashMap, VecDeque},
-    hash::{DefaultHasher, Hash, Hasher},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use channel::{Error, ErrorKind, MessageRef, Place, Signal};
-use futures_util::future::join_all;
-use tokio::sync::Notify;
+use chat::{Signs, text::clip};
 use tokio_util::sync::CancellationToken;
 
 use super::Client;
 use crate::place::{Ref, Spot, Under};
 
-/// In how many lines signs stand; those of one place in one.
-const LANES: usize = 8;
-/// The most that wait in one; the oldest are left out.
-const WAITING_MAX: usize = 512;
 /// People whose latest place is remembered.
 const SPEAKERS_MAX: usize = 10_000;
 /// How often left-over drafts are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 /// What is to be shown.
+#[derive(Default)]
 pub(crate) struct Presence {
-    lanes: Vec<Lane>,
+    signs: Signs<Spot, Sign>,
     /// Who spoke last at a place: a stream wants to know whom it is for.
     speakers: Mutex<HashMap<Place, String>>,
-    /// Complaints that were made.
-    told: Mutex<Vec<String>>,
-}
-
-#[derive(Default)]
-struct Lane {
-    waiting: Mutex<VecDeque<Sign>>,
-    more: Notify,
 }
 
 struct Sign {
-    spot: Spot,
     about: Option<Ref>,
     what: What,
 }
@@ -51,48 +37,19 @@ enum What {
     Title(String),
 }
 
-impl Default for Presence {
-    fn default() -> Self {
-        let lanes = std::iter::repeat_with(Lane::default).take(LANES).collect();
-        Self { lanes, speakers: Mutex::default(), told: Mutex::default() }
-    }
-}
-
 impl Presence {
     /// Takes a sign; never waits.
     pub(crate) fn show(&self, place: &Place, about: Option<&MessageRef>, signal: Signal) {
         if let Some(spot) = Spot::read(place) {
-            self.push(Sign { spot, about: about.and_then(Ref::read), what: What::Signal(signal) });
+            let grows = matches!(signal, Signal::Writing { .. });
+            let about = about.and_then(Ref::read);
+            self.signs.push(spot, grows, Sign { about, what: What::Signal(signal) });
         }
     }
 
     /// A conversation with the assistant began with these words.
     pub(super) fn title(&self, spot: Spot, words: &str) {
-        self.push(Sign { spot, about: None, what: What::Title(crate::words::clip(words, 80)) });
-    }
-
-    fn push(&self, sign: Sign) {
-        let mut hash = DefaultHasher::new();
-        sign.spot.hash(&mut hash);
-        let Some(lane) = self.lanes.get(usize::try_from(hash.finish() % LANES as u64).unwrap_or(0)) else {
-            return;
-        };
-        let mut waiting = lock(&lane.waiting);
-        // Of an answer that grows only the latest words count.
-        let grows = |sign: &Sign| matches!(sign.what, What::Signal(Signal::Writing { .. }));
-        if grows(&sign)
-            && let Some(last) = waiting.iter_mut().rev().find(|other| other.spot == sign.spot)
-            && grows(last)
-        {
-            *last = sign;
-            return;
-        }
-        if waiting.len() >= WAITING_MAX {
-            waiting.pop_front();
-        }
-        waiting.push_back(sign);
-        drop(waiting);
-        lane.more.notify_one();
+        self.signs.push(spot, false, Sign { about: None, what: What::Title(clip(words, 80)) });
     }
 
     /// Somebody spoke at a place.
@@ -107,21 +64,11 @@ impl Presence {
     pub(super) fn speaker(&self, place: &Place) -> Option<String> {
         lock(&self.speakers).get(place).cloned()
     }
-
-    /// Whether a complaint is new.
-    fn is_news(&self, complaint: &str) -> bool {
-        let mut told = lock(&self.told);
-        let news = !told.iter().any(|known| known == complaint) && told.len() < 100;
-        if news {
-            told.push(complaint.to_owned());
-        }
-        news
-    }
 }
 
 /// Shows signs until the channel stops.
 pub(super) async fn run(client: Arc<Client>, stop: CancellationToken) {
-    let lanes = client.presence.lanes.iter().map(|lane| follow(&client, lane));
+    let signs = client.presence.signs.follow(|spot, sign| show(&client, spot, sign));
     let left_over = async {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
@@ -130,32 +77,25 @@ pub(super) async fn run(client: Arc<Client>, stop: CancellationToken) {
     };
     tokio::select! {
         () = stop.cancelled() => {}
-        _ = join_all(lanes) => {}
+        () = signs => {}
         () = left_over => {}
     }
 }
 
-async fn follow(client: &Client, lane: &Lane) {
-    loop {
-        let next = lock(&lane.waiting).pop_front();
-        let Some(sign) = next else {
-            lane.more.notified().await;
-            continue;
-        };
-        if let Err(error) = client.show(sign).await {
-            let lasting = matches!(error.kind, ErrorKind::Misconfigured);
-            if lasting && client.presence.is_news(&error.to_string()) {
-                tracing::warn!(channel = %client.config.channel, %error, "a sign of life is not shown");
-            } else {
-                tracing::debug!(channel = %client.config.channel, %error, "a sign of life is not shown");
-            }
+async fn show(client: &Client, spot: Spot, sign: Sign) {
+    if let Err(error) = client.show(spot, sign).await {
+        let lasting = matches!(error.kind, ErrorKind::Misconfigured);
+        if lasting && client.presence.signs.is_news(&error.to_string()) {
+            tracing::warn!(channel = %client.config.channel, %error, "a sign of life is not shown");
+        } else {
+            tracing::debug!(channel = %client.config.channel, %error, "a sign of life is not shown");
         }
     }
 }
 
 impl Client {
-    async fn show(&self, sign: Sign) -> Result<(), Error> {
-        let Sign { spot, about, what } = sign;
+    async fn show(&self, spot: Spot, sign: Sign) -> Result<(), Error> {
+        let Sign { about, what } = sign;
         let reactions = &self.config.settings.reactions;
         match what {
             What::Title(words) => self.show_title(&spot, &words).await,

@@ -9,11 +9,11 @@ use std::{
 };
 
 use channel::{Attempt, Content, Error, ErrorKind, Outgoing, Person, Receipt};
+use chat::payload::text;
 
 use super::{Client, api::Workspace, cursor_of_command, cursor_of_thread, cursor_of_words, draft::mark_of};
 use crate::{
     encode::{self, Post},
-    payload::text,
     place::{Ref, Room, Spot, Under},
 };
 

@@ -7,6 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use channel::{Error, Ingress};
+use chat::payload::text;
 use futures_util::{SinkExt, StreamExt, stream::FuturesUnordered};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -17,7 +18,6 @@ use tokio_tungstenite::{
 use tokio_util::sync::CancellationToken;
 
 use super::intake::{Answer, Intake, Kind};
-use crate::payload::text;
 
 /// The longest frame; an event of Slack's is far smaller.
 const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use channel::{Error, ErrorKind, Ingress};
+use chat::back_off;
 use secrecy::SecretString;
 use tokio::{
     sync::mpsc,
@@ -11,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    Client, back_off, backfill,
+    Client, backfill,
     intake::Intake,
     socket::{self, Ended, News},
 };

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use channel::{Addressed, Body, Inbound, MessageRef, Place, Ticket, Timestamp};
+use channel::{Addressed, Body, Inbound, MessageRef, Place, Timestamp};
+use chat::{
+    payload::{at, list, text},
+    text::{bounded, clip, digest, ticket},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-use super::{Decoded, Form, Gesture, Reader, bounded, inbound, key, time};
+use super::{Decoded, Form, Gesture, Reader, inbound, key, time};
 use crate::{
-    payload::{at, list, text},
     place::{Ref, Room, Spot, Under, is_channel, is_team, is_ts, is_user},
     words,
 };
@@ -235,7 +237,7 @@ impl Scene<'_> {
             message: named.write().as_str().to_owned(),
             author: of(&["message", "user"]).unwrap_or("an app").to_owned(),
             // The form carries it there and back, and has room for 3,000 characters of JSON.
-            quoted: words::clip(&quoted, 1_200),
+            quoted: clip(&quoted, 1_200),
         };
         self.form(trigger, purpose, None)
     }
@@ -289,19 +291,4 @@ pub(crate) fn command(reader: Reader<'_>, payload: &Value) -> Decoded {
         files: Vec::new(),
         command: Some(format!("{name} {}", words::plain(said, ""))),
     }))
-}
-
-fn digest(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    data_encoding::HEXLOWER.encode(hash.finalize().get(..12).unwrap_or_default())
-}
-
-/// A ticket as the gateway makes them; whether it is one is the gateway's to say.
-fn ticket(text: &str) -> Option<Ticket> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
-    ((1..=48).contains(&text.len()) && text.chars().all(plain)).then(|| Ticket::new(text))
 }

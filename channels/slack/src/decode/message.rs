@@ -1,11 +1,14 @@
 //! Messages: said, edited, deleted.
 
 use channel::{Addressed, Body};
+use chat::{
+    payload::{is, list, text},
+    text::{bounded, file_name},
+};
 use serde_json::Value;
 
-use super::{Decoded, FileRef, Gesture, Reader, Us, bounded, inbound, key, time};
+use super::{Decoded, FileRef, Gesture, Reader, Us, inbound, key, time};
 use crate::{
-    payload::{is, list, text},
     place::{Ref, Room, Spot, Under, is_channel, is_ts, is_user},
     words,
 };
@@ -212,12 +215,10 @@ fn file(value: &Value) -> Option<FileRef> {
         return None;
     }
     let name = text(value, &["name"]).or_else(|| text(value, &["title"])).unwrap_or(id);
-    let name = name.rsplit(['/', '\\']).next().unwrap_or(id);
-    let shown: String = channel::inert(name).chars().take(200).collect();
     let url = text(value, &["url_private_download"]).or_else(|| text(value, &["url_private"]));
     Some(FileRef {
         id: id.to_owned(),
-        name: if shown.trim().is_empty() { id.to_owned() } else { shown },
+        name: file_name(name, id),
         kind: text(value, &["mimetype"]).unwrap_or("application/octet-stream").to_owned(),
         size: value.get("size").and_then(Value::as_u64).unwrap_or(0),
         url: url.map(str::to_owned),

@@ -3,13 +3,16 @@
 //! Limits: <https://docs.slack.dev/reference/block-kit/blocks>.
 
 use channel::{Card, CardState, Choice, Comment, Field, Style};
+use chat::{
+    rich::{Piece, Run},
+    text::clip,
+};
 use slack_morphism::prelude::*;
 
 use super::{Post, fallback, note_block, plain};
 use crate::{
     decode::{ANSWER, FORM, PRESS},
-    rich::{self, Piece, Run},
-    words,
+    rich,
 };
 
 /// The most characters of a card. Slack refuses a message whose blocks hold much more, without saying where that is.
@@ -30,8 +33,7 @@ pub(super) fn post(card: &Card) -> Post {
         pieces.push(Piece::Paragraph(vec![Run::bold(channel::inert(&card.title))]));
     }
     let whole = fits(card);
-    let shown =
-        |text: &str| if whole { channel::inert(text) } else { words::clip(&channel::inert(text), 2_000) };
+    let shown = |text: &str| if whole { channel::inert(text) } else { clip(&channel::inert(text), 2_000) };
     if !card.text.trim().is_empty() {
         pieces.push(Piece::Paragraph(vec![Run::plain(shown(&card.text))]));
     }
@@ -55,7 +57,7 @@ pub(super) fn post(card: &Card) -> Post {
             blocks.push(note_block(&format!("open until {:.0}", deadline)));
         }
         CardState::Closed { how } => {
-            let how = vec![Piece::Paragraph(vec![Run::bold(words::clip(&channel::inert(how), 2_000))])];
+            let how = vec![Piece::Paragraph(vec![Run::bold(clip(&channel::inert(how), 2_000))])];
             blocks.append(&mut rich::blocks(&how));
         }
     }
@@ -91,7 +93,7 @@ fn header(title: &str) -> SlackBlock {
 /// A name and its value: on one line, or the value below it as it is.
 fn row(field: &Field, whole: bool) -> Vec<Piece> {
     let (label, value) = (channel::inert(&field.label), channel::inert(&field.value));
-    let value = if whole { value } else { words::clip(&value, CLIPPED_CHARS) };
+    let value = if whole { value } else { clip(&value, CLIPPED_CHARS) };
     let short = value.chars().count() <= SHORT_CHARS && !value.contains('\n');
     let label = Run::bold(format!("{label}: "));
     if short {

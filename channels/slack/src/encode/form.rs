@@ -4,13 +4,16 @@
 //! <https://docs.slack.dev/reference/block-kit/block-elements/plain-text-input-element>.
 
 use channel::{Card, Comment, Input};
+use chat::{
+    rich::{Piece, Run},
+    text::clip,
+};
 use slack_morphism::prelude::*;
 
 use super::plain;
 use crate::{
     decode::{COMMENT, Purpose, VALUE, WORDS},
-    rich::{self, Piece, Run},
-    words,
+    rich,
 };
 
 const TITLE_CHARS_MAX: usize = 24;
@@ -71,8 +74,8 @@ fn view(title: &str, blocks: Vec<SlackBlock>) -> SlackModalView {
 
 /// What the form is about, above what is filled in.
 fn about(title: &str, text: &str) -> Vec<SlackBlock> {
-    let text = words::clip(&channel::inert(text), 1_500);
-    let mut pieces = vec![Piece::Paragraph(vec![Run::bold(words::clip(&channel::inert(title), 300))])];
+    let text = clip(&channel::inert(text), 1_500);
+    let mut pieces = vec![Piece::Paragraph(vec![Run::bold(clip(&channel::inert(title), 300))])];
     if !text.trim().is_empty() {
         pieces.push(Piece::Paragraph(vec![Run::plain(text)]));
     }

@@ -1,27 +1,27 @@
-//! Reading fields out of Slack's JSON. Pure.
+//! Reading fields out of JSON. Pure.
 //!
-//! Payloads are read field by field and not into one type: Slack adds fields and kinds at any time, leaves out what was
+//! Payloads are read field by field and not into one type: platforms add fields and kinds at any time, leave out what was
 //! there, and one strange field must not cost the message it stands in.
 
 use serde_json::Value;
 
 /// The text at a path, if there is one.
-pub(crate) fn text<'a>(value: &'a Value, path: &[&str]) -> Option<&'a str> {
+pub fn text<'a>(value: &'a Value, path: &[&str]) -> Option<&'a str> {
     at(value, path)?.as_str().filter(|text| !text.is_empty())
 }
 
 /// The value at a path.
-pub(crate) fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
+pub fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
     path.iter().try_fold(value, |value, key| value.get(key))
 }
 
 /// Whether the value at a path is `true`.
-pub(crate) fn is(value: &Value, path: &[&str]) -> bool {
+pub fn is(value: &Value, path: &[&str]) -> bool {
     at(value, path).and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// The items of the list at a path.
-pub(crate) fn list<'a>(value: &'a Value, path: &[&str]) -> &'a [Value] {
+pub fn list<'a>(value: &'a Value, path: &[&str]) -> &'a [Value] {
     at(value, path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 

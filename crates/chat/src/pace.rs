@@ -1,6 +1,4 @@
-//! How often Slack is called: about one message a second in a place, and not before it says so after a refusal.
-//!
-//! <https://docs.slack.dev/apis/web-api/rate-limits>
+//! How often a platform is called: so many messages a second in a place, and not before it says so after a refusal.
 
 use std::{
     collections::HashMap,
@@ -13,7 +11,7 @@ const REMEMBERED_MAX: usize = 10_000;
 
 /// The pace in each conversation.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub struct Pace {
     per_second: f64,
     at_once: f64,
     left: Mutex<HashMap<String, Bucket>>,
@@ -23,17 +21,18 @@ pub(super) struct Pace {
 struct Bucket {
     tokens: f64,
     at: Instant,
-    /// Slack said: not before.
+    /// The platform said: not before.
     not_before: Option<Instant>,
 }
 
 impl Pace {
-    pub(super) fn new(per_second: f64, at_once: u32) -> Self {
+    /// So many a second on average, and so many at once before that counts.
+    pub fn new(per_second: f64, at_once: u32) -> Self {
         Self { per_second, at_once: f64::from(at_once), left: Mutex::default() }
     }
 
     /// Takes a turn in a conversation; how long to wait until it comes.
-    pub(super) fn turn(&self, conversation: &str, now: Instant) -> Duration {
+    pub fn turn(&self, conversation: &str, now: Instant) -> Duration {
         let mut left = self.left();
         if left.len() >= REMEMBERED_MAX {
             let quiet = Duration::from_secs_f64((self.at_once / self.per_second).min(3_600.0));
@@ -49,8 +48,8 @@ impl Pace {
         own.max(told)
     }
 
-    /// Slack refused for being called too often.
-    pub(super) fn refused(&self, conversation: &str, after: Duration, now: Instant) {
+    /// The platform refused for being called too often.
+    pub fn refused(&self, conversation: &str, after: Duration, now: Instant) {
         let mut left = self.left();
         let fresh = Bucket { tokens: 0.0, at: now, not_before: None };
         let bucket = left.entry(conversation.to_owned()).or_insert(fresh);
