@@ -43,6 +43,14 @@ fn logged(world: &World, words: &str) -> usize {
     world.log().lines().filter(|line| line.contains(words)).count()
 }
 
+async fn until_logged(world: &World, words: &str) {
+    let began = Instant::now();
+    while logged(world, words) == 0 {
+        assert!(began.elapsed() < SOON, "`{words}` was never logged: {}", world.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_works_says_so_as_long_as_it_runs() {
     let (world, at) = askable();
@@ -56,9 +64,11 @@ async fn a_gateway_that_works_says_so_as_long_as_it_runs() {
     let store = json!({ "ok": true, "why": null });
     assert_eq!(report, json!({ "ready": true, "store": store, "channels": channels }));
     assert_eq!(ask(at, "/").await.unwrap().0, 404);
-    assert_eq!(logged(&world, "the channel is up"), 1, "{}", world.log());
+    // Whoever watches writes it down a moment after it can be asked for.
+    until_logged(&world, "the channel is up").await;
     assert_eq!(world.stop().code(), Some(0));
     assert_eq!(ask(at, "/healthz").await, None, "it ends with the gateway");
+    assert_eq!(logged(&world, "the channel is up"), 1, "{}", world.log());
     assert_eq!(logged(&world, "the channel is down"), 0, "a stop is no outage: {}", world.log());
 }
 
@@ -76,7 +86,7 @@ async fn a_channel_that_is_down_is_told_with_its_reason_and_once() {
     tokio::time::sleep(Duration::from_secs(4)).await;
     drop(held);
     until_ready(at, 200, |_| true).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    until_logged(&world, "the channel is up again").await;
     let log = world.log();
     assert_eq!(logged(&world, "the channel is down"), 1, "{log}");
     assert!(log.lines().any(|line| line.contains("the channel is down") && line.contains("WARN")), "{log}");

@@ -164,6 +164,29 @@ async fn a_rejection_carries_its_comment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn other_arguments_are_filled_in_and_run() {
+    let world = gateway().await;
+    let mut driver = Driver::start().await;
+    let window = driver.window(Screen::Desk).await;
+    window.visit(world.port, "/").await;
+    ask(&window).await;
+    window.click("choice-edit").await;
+    assert_eq!(window.eval("by('input-environment').value").await, "production");
+    // The same button closes the form again, and nothing was sent.
+    window.click("choice-edit").await;
+    window.until("no form", "!by('input-environment')").await;
+    window.click("choice-edit").await;
+    window.eval("(by('input-environment').value = '', 0)").await;
+    window.write("input-environment", "staging").await;
+    window.click("send-edit").await;
+    window.shows("v1.4 runs in staging").await;
+    window.until("a closed card", "by('card').dataset.state === 'closed'").await;
+    let how = window.eval("by('how').innerText").await;
+    assert!(how.as_str().is_some_and(|how| how.contains("production → staging")), "{how}");
+    assert_eq!(started(&world).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_windows_show_the_same_and_a_click_in_one_closes_the_card_in_both() {
     let world = gateway().await;
     let mut driver = Driver::start().await;

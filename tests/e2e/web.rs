@@ -1,7 +1,7 @@
 //! The circle at the page: a line in, a step, a card, a click, a tool run, an answer.
 
 use agent::{Event, Phase};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::world::{LOCAL, SCRIPTED, World, is_open_card};
 
@@ -49,6 +49,29 @@ async fn a_rejection_reaches_the_agent_with_its_reason_and_nothing_runs() {
     page.press_with(&talk, "click-000000000001", &card, "reject", Some("not on a Friday")).await.unwrap();
     page.wait_said(&talk, "not on a Friday").await;
     assert_eq!(world.count(|event| matches!(event, Event::Started(_))).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_arguments_run_as_they_were_approved() {
+    let world = world().await;
+    let page = world.page();
+    let talk = page.open().await;
+    page.say(&talk, "first-message-0001", "deploy v1.4 to production").await.unwrap();
+    let card = page.wait_card(&talk, "Approve: deploy").await;
+    // What does not fit is said to the person alone, and the card stays open.
+    let mars = json!({ "version": "v1.4", "environment": "mars" });
+    page.fill(&talk, "fill-0000000000001", (&card, "edit"), &mars).await.unwrap();
+    page.wait(&talk, "why not", |entry| entry["kind"] == "note" && entry.to_string().contains("mars")).await;
+    let card = page.wait_card(&talk, "Approve: deploy").await;
+    let staging = json!({ "version": "v1.3", "environment": "staging" });
+    page.fill(&talk, "fill-0000000000002", (&card, "edit"), &staging).await.unwrap();
+    page.wait_said(&talk, "v1.3 runs in staging").await;
+    let closed =
+        page.wait(&talk, "the closed card", |entry| entry["kind"] == "card" && !is_open_card(entry)).await;
+    assert!(closed.to_string().contains("production → staging"), "{closed}");
+    let runs = |wanted: &'static str| move |event: &Event| matches!(event, Event::Started(started) if started.args["environment"] == wanted);
+    assert_eq!(world.count(runs("staging")).await, 1);
+    assert_eq!(world.count(runs("production")).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

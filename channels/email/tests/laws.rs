@@ -152,6 +152,10 @@ impl Rig for Mailbox {
         self.reply_to(&raw, "", choice).await;
     }
 
+    async fn fills(&self, _: &Place, _: &Shown, choice: &str, _: &[(&str, &str)]) {
+        panic!("a mail has no form for {choice}");
+    }
+
     async fn away(&self, away: bool) -> bool {
         for wire in [&self.world.imap, &self.world.smtp] {
             if away { wire.down() } else { wire.mend() }

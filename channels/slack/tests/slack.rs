@@ -65,7 +65,7 @@ fn card() -> Card {
             choice("approve", "Approve", Style::Primary, Comment::None, vec![]),
             choice(
                 "edit",
-                "Edit…",
+                "Approve with changes…",
                 Style::Plain,
                 Comment::None,
                 vec![input("order", "4711"), input("amount", "120")],

@@ -14,6 +14,10 @@ use crate::{
     place,
 };
 
+/// The most lines of a form, and the longest name of one, in bytes.
+const VALUES_MAX: usize = 100;
+const VALUE_NAME_MAX: usize = 200;
+
 /// Who sends a request, where and when: everything that the request itself is not asked for.
 pub(crate) struct Here<'a> {
     pub(crate) channel: &'a ChannelName,
@@ -58,6 +62,8 @@ struct Press {
     choice: String,
     #[serde(default)]
     comment: Option<String>,
+    #[serde(default)]
+    values: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -96,12 +102,12 @@ pub(crate) fn press(body: &[u8], here: &Here<'_>, limits: &Limits) -> Result<Inb
     }
     let comment = press.comment.map(|comment| clean(&comment)).filter(|comment| !comment.is_empty());
     length("comment", comment.as_deref().unwrap_or_default(), limits)?;
-    inbound(
-        here,
-        &press.id,
-        Some(ticket),
-        Body::Press { choice: press.choice, comment, values: BTreeMap::new() },
-    )
+    let values = press.values;
+    if values.len() > VALUES_MAX || values.keys().any(|name| name.len() > VALUE_NAME_MAX) {
+        return refuse("That is no form of this card.");
+    }
+    length("form", &values.values().map(String::as_str).collect::<String>(), limits)?;
+    inbound(here, &press.id, Some(ticket), Body::Press { choice: press.choice, comment, values })
 }
 
 /// Reads the token of somebody who logs in.
@@ -297,6 +303,18 @@ mod tests {
             pressed(&json!({ "id": "12345678", "ticket": "q", "choice": "a", "comment": "x".repeat(257) }))
                 .is_err()
         );
+        let filled = |values: Value| {
+            pressed(&json!({ "id": "12345678", "ticket": "q", "choice": "a", "values": values }))
+        };
+        assert!(filled(json!({ "amount": "110" })).is_ok());
+        assert!(filled(json!({ "amount": "x".repeat(257) })).is_err());
+        assert!(filled(json!({ "a": "x".repeat(200), "b": "x".repeat(200) })).is_err());
+        assert!(filled(json!({ "x".repeat(201): "" })).is_err());
+        assert!(
+            filled((0..101).map(|n| (n.to_string(), json!(""))).collect::<serde_json::Map<_, _>>().into())
+                .is_err()
+        );
+        assert!(filled(json!({ "amount": 110 })).is_err());
         assert!(here(ID, |here| say(&[0xff; 9], here, &LIMITS)).is_err());
     }
 }

@@ -3,7 +3,8 @@
 //! Invariant: only `html` of a message is markup, and it comes from `markdown`; every other text is shown as text.
 
 use channel::{
-    Card, CardState, ChannelName, Comment, Content, Entry, File, Outgoing, Person, Said, Style, Timestamp,
+    Card, CardState, ChannelName, Comment, Content, Entry, File, Input, Outgoing, Person, Said, Style,
+    Timestamp, inert,
 };
 use serde::Serialize;
 
@@ -70,6 +71,16 @@ struct Button {
     label: String,
     style: &'static str,
     comment: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    form: Vec<Line>,
+}
+
+/// A line of a form. Its value goes into an input, where nothing is read in it, so it comes as it is.
+#[derive(Debug, Serialize)]
+struct Line {
+    id: String,
+    label: String,
+    value: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -152,6 +163,7 @@ fn asked(card: &Card, key: String, amends: Option<String>, files: Vec<Link>) -> 
             Comment::Optional => true,
             Comment::None => false,
         },
+        form: choice.form.iter().map(line).collect(),
     });
     Asked {
         key,
@@ -170,6 +182,10 @@ fn asked(card: &Card, key: String, amends: Option<String>, files: Vec<Link>) -> 
     }
 }
 
+fn line(input: &Input) -> Line {
+    Line { id: input.id.clone(), label: inert(&input.label), value: input.value.clone() }
+}
+
 fn links(files: &[File]) -> Vec<Link> {
     files
         .iter()
@@ -183,21 +199,6 @@ fn is_for(outgoing: &Outgoing, channel: &ChannelName, visitor: &Visitor) -> bool
 
 fn is(person: &Person, channel: &ChannelName, visitor: &Visitor) -> bool {
     person.channel == *channel && person.id == visitor.id
-}
-
-/// Shows characters that would hide, reorder or control what stands beside them.
-fn inert(text: &str) -> String {
-    let hides = |c: char| {
-        (c.is_control() && !matches!(c, '\n' | '\t'))
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}')
-    };
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if hides(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
-    }
-    shown
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ impl Channel for Web {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             buttons: true,
-            forms: false,
+            forms: true,
             amends: true,
             private: true,
             files: true,

@@ -59,6 +59,7 @@ macro_rules! channel_laws {
                 hostile_words_are_inert,
                 a_card_shows_everything,
                 an_answer_carries_the_ticket,
+                a_form_brings_back_what_was_filled_in,
                 a_settled_card_says_so_and_offers_nothing,
                 sending_again_changes_nothing,
                 a_file_arrives_whole,
@@ -114,6 +115,10 @@ pub trait Rig: Send + Sync + 'static {
 
     /// The person answers a card by the means that it offers, without words of their own.
     async fn answers(&self, place: &Place, card: &Shown, choice: &str);
+
+    /// The person fills in the form of a choice, these lines of it, leaves the others as they stand, and sends it off. Only
+    /// asked of a channel whose capabilities say `forms`.
+    async fn fills(&self, place: &Place, card: &Shown, choice: &str, lines: &[(&str, &str)]);
 
     /// Makes the platform unreachable, or reachable again. False where there is no platform that could be away.
     async fn away(&self, away: bool) -> bool;

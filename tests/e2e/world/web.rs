@@ -63,6 +63,18 @@ impl Page {
         self.post(&format!("/c/{conversation}/press"), &body).await
     }
 
+    /// Sends off the form of a choice, filled in.
+    pub(crate) async fn fill(
+        &self,
+        conversation: &str,
+        id: &str,
+        (card, choice): (&Entry, &str),
+        values: &Value,
+    ) -> Result<Value, String> {
+        let body = json!({ "ticket": card["ticket"], "choice": choice, "id": id, "values": values });
+        self.post(&format!("/c/{conversation}/press"), &body).await
+    }
+
     /// Answers the question of a card in words.
     pub(crate) async fn answer(
         &self,

@@ -189,6 +189,32 @@ impl Person {
         }
     }
 
+    /// Presses a button of a card; the button's id.
+    async fn presses(&self, place: &Place, card: &Shown, choice: &str) -> String {
+        let mut found = None;
+        for channel in self.control.channels().await.unwrap() {
+            let messages = self.control.messages(&channel.id, None).await.unwrap();
+            found = found.or(messages.into_iter().find(|message| message.ts == card.name));
+        }
+        let message = found.unwrap_or_else(|| panic!("the card at {place} is gone"));
+        let id = message.elements().into_iter().find_map(|element| {
+            let id = element["action_id"].as_str()?.to_owned();
+            id.ends_with(&format!(":{choice}")).then_some(id)
+        });
+        let id = id.unwrap_or_else(|| panic!("no button for {choice}: {message:?}"));
+        self.control.click(&Click::on(ANA, &message, &id)).await.unwrap();
+        id
+    }
+
+    /// Sends off the form that opens.
+    async fn submits(&self, values: &[(&str, &str)]) {
+        while self.control.view(ANA).await.unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let submitted = self.control.submit(ANA, values).await.unwrap();
+        assert_eq!(submitted.outcome, "closed", "{submitted:?}");
+    }
+
     /// Whether every event about a message is acknowledged, within a while.
     async fn acknowledged(&self, ts: &str) -> bool {
         let began = Instant::now();
@@ -276,25 +302,17 @@ impl Rig for Person {
     }
 
     async fn answers(&self, place: &Place, card: &Shown, choice: &str) {
-        let mut found = None;
-        for channel in self.control.channels().await.unwrap() {
-            let messages = self.control.messages(&channel.id, None).await.unwrap();
-            found = found.or(messages.into_iter().find(|message| message.ts == card.name));
+        if self.presses(place, card, choice).await.starts_with("form:") {
+            self.submits(&[]).await;
         }
-        let message = found.unwrap_or_else(|| panic!("the card at {place} is gone"));
-        let id = message.elements().into_iter().find_map(|element| {
-            let id = element["action_id"].as_str()?.to_owned();
-            id.ends_with(&format!(":{choice}")).then_some(id)
-        });
-        let id = id.unwrap_or_else(|| panic!("no button for {choice}: {message:?}"));
-        self.control.click(&Click::on(ANA, &message, &id)).await.unwrap();
-        if id.starts_with("form:") {
-            while self.control.view(ANA).await.unwrap().is_none() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            let submitted = self.control.submit(ANA, &[]).await.unwrap();
-            assert_eq!(submitted.outcome, "closed", "{submitted:?}");
-        }
+    }
+
+    async fn fills(&self, place: &Place, card: &Shown, choice: &str, lines: &[(&str, &str)]) {
+        self.presses(place, card, choice).await;
+        let blocks: Vec<(String, &str)> =
+            lines.iter().map(|(id, value)| (format!("value:{id}"), *value)).collect();
+        let blocks: Vec<(&str, &str)> = blocks.iter().map(|(id, value)| (id.as_str(), *value)).collect();
+        self.submits(&blocks).await;
     }
 
     async fn away(&self, away: bool) -> bool {

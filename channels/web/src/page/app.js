@@ -260,9 +260,13 @@ function answering(entry, place) {
     const names = commented.flatMap((choice, index) => [index ? ' or ' : '', el('b', {}, choice.label)]);
     form.append(el('label', {}, 'Comment, goes along with ', ...names, comment));
   }
-  const press = (choice) => () => send('press', { choice: choice.id, comment: choice.comment ? comment.value.trim() || undefined : undefined });
+  const filled = el('div', {});
+  const press = (choice) => () => {
+    if (choice.form?.length) return filling(choice, filled, (values) => send('press', { choice: choice.id, values }));
+    return send('press', { choice: choice.id, comment: choice.comment ? comment.value.trim() || undefined : undefined });
+  };
   const buttons = entry.choices.map((choice) => el('button', { type: 'button', class: choice.style, 'data-testid': `choice-${choice.id}`, onclick: press(choice) }, choice.label));
-  if (buttons.length) form.append(el('div', { class: 'buttons' }, ...buttons));
+  if (buttons.length) form.append(el('div', { class: 'buttons' }, ...buttons), filled);
   if (words) {
     const style = buttons.length ? 'plain' : 'primary';
     const button = el('button', { type: 'submit', class: style, 'data-testid': 'answer-send' }, 'Send');
@@ -271,6 +275,31 @@ function answering(entry, place) {
   }
   form.append(outcome);
   return form;
+}
+
+/** What a choice asks for before it is pressed: a line for each, with what stands there now. */
+function filling(choice, place, send) {
+  if (place.dataset.choice === choice.id) return closeForm(place);
+  const inputs = choice.form.map((line) => {
+    const area = box({ 'data-testid': `input-${line.id}` });
+    area.value = line.value;
+    return [line, area];
+  });
+  const lines = inputs.map(([line, area]) => el('label', {}, line.label, area));
+  const values = () => Object.fromEntries(inputs.map(([line, area]) => [line.id, area.value]));
+  const go = el('button', { type: 'button', class: 'primary', 'data-testid': `send-${choice.id}`, onclick: () => send(values()) }, choice.label.replace(/…$/, ''));
+  const no = el('button', { type: 'button', class: 'plain', onclick: () => closeForm(place) }, 'Cancel');
+  place.dataset.choice = choice.id;
+  place.className = 'filling';
+  place.replaceChildren(...lines, el('div', { class: 'buttons' }, go, no));
+  inputs.forEach(([, area]) => grow(area));
+  inputs[0][1].focus();
+}
+
+function closeForm(place) {
+  delete place.dataset.choice;
+  place.className = '';
+  place.replaceChildren();
 }
 
 // ---- Messages on their way ----------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 //! The page and one person's browser, for the laws of every channel.
 
-use std::{net::TcpListener, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::TcpListener, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use channel::{Channel, ChannelName, Place};
@@ -168,6 +168,20 @@ impl Rig for Page {
     async fn answers(&self, place: &Place, card: &Shown, choice: &str) {
         let entry: Value = serde_json::from_str(&card.whole).unwrap();
         let body = json!({ "id": format!("press-{}", card.name.replace('.', "-")), "ticket": entry["ticket"], "choice": choice });
+        assert!(self.post(&format!("/c/{}/press", conversation(place)), &body).await);
+    }
+
+    async fn fills(&self, place: &Place, card: &Shown, choice: &str, lines: &[(&str, &str)]) {
+        let entry: Value = serde_json::from_str(&card.whole).unwrap();
+        let button =
+            entry["choices"].as_array().unwrap().iter().find(|button| button["id"] == choice).unwrap();
+        let form = button["form"].as_array().unwrap().iter();
+        let mut values: BTreeMap<&str, &str> =
+            form.map(|line| (line["id"].as_str().unwrap(), line["value"].as_str().unwrap())).collect();
+        values.extend(lines.iter().copied());
+        let body = json!({
+            "id": format!("fill-{}", card.name.replace('.', "-")), "ticket": entry["ticket"], "choice": choice, "values": values,
+        });
         assert!(self.post(&format!("/c/{}/press", conversation(place)), &body).await);
     }
 

@@ -1,8 +1,10 @@
 //! What goes out: whole, once, inert, and with a way to answer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use channel::{Body, Card, CardState, Content, ErrorKind, Field, Outgoing, Place, Text};
+use channel::{
+    Body, Card, CardState, Choice, Comment, Content, ErrorKind, Field, Input, Outgoing, Place, Style, Text,
+};
 
 use super::{Bench, Rig, Shown, card, reads, says};
 
@@ -115,6 +117,40 @@ pub async fn an_answer_carries_the_ticket(rig: Box<dyn Rig>) {
             Body::Edited { .. } | Body::Deleted | Body::Undelivered { .. } => panic!("no answer: {answer:?}"),
         }
     }
+}
+
+/// Where a choice asks for more, what was filled in comes back under the names of its lines, and so does what was left as it
+/// stood.
+pub async fn a_form_brings_back_what_was_filled_in(rig: Box<dyn Rig>) {
+    let bench = Bench::new(rig).await;
+    if !bench.channel.capabilities().forms {
+        return;
+    }
+    let place = bench.channel.place(&bench.rig.contact()).expect("the person is a contact");
+    let line = |id: &str, value: &str| Input { id: id.into(), label: id.into(), value: value.into() };
+    let note = "two\nlines, *bold* <b> & \"quotes\"";
+    let form = vec![line("order", "4711"), line("amount", "120"), line("note", note)];
+    let mut asked = card("k3fj2m9qx7ab4c5d-1.4.abcdefghijklmnop");
+    let edit = Choice {
+        id: "edit".into(),
+        label: "Approve with changes…".into(),
+        style: Style::Plain,
+        comment: Comment::None,
+        form,
+    };
+    asked.choices.insert(1, edit);
+    bench.sends(&bench.outgoing(&place, Content::Card(asked.clone()))).await;
+    let shown = bench.sees(&place, |shown| reads(shown, &asked.title)).await;
+    let shown = shown.iter().find(|shown| reads(shown, &asked.title)).expect("the card");
+    bench.rig.fills(&place, shown, "edit", &[("amount", "110")]).await;
+    let answer = bench.inbox.taken_count(1).await.remove(0);
+    assert_eq!(answer.ticket.as_ref(), Some(&asked.ticket), "{answer:?}");
+    assert_eq!(answer.at.place, place);
+    let Body::Press { choice, comment, values } = &answer.body else { panic!("no answer: {answer:?}") };
+    assert_eq!((choice.as_str(), comment), ("edit", &None));
+    let wanted = [("order", "4711"), ("amount", "110"), ("note", note)];
+    let wanted = wanted.map(|(id, value)| (id.to_owned(), value.to_owned()));
+    assert_eq!(*values, BTreeMap::from(wanted));
 }
 
 /// Once a question is settled its card says how, and cannot be answered any more.
