@@ -191,7 +191,10 @@ fn choices(question: &Question, to: &Address, press: &Press<'_>) -> Vec<Choice> 
             let mut choices = vec![choice("approve", "Approve", Style::Primary, Comment::None)];
             let form = revise::form(args, &(press.secrets)(tool));
             if !form.is_empty() && (press.capabilities)(&to.channel).is_some_and(|can| can.forms) {
-                choices.push(Choice { form, ..choice(EDIT, "Approve with changes…", Style::Plain, Comment::None) });
+                choices.push(Choice {
+                    form,
+                    ..choice(EDIT, "Approve with changes…", Style::Plain, Comment::None)
+                });
             }
             choices.push(choice("reject", "Reject", Style::Danger, Comment::Optional));
             choices

@@ -20,8 +20,8 @@ pub use address::{
     Address, ChannelName, DeliveryKey, InboundKey, MessageRef, Person, Place, Ticket, Verified,
 };
 pub use error::{Error, Kind as ErrorKind};
-pub use inert::inert;
 pub use inbound::{Addressed, Attachment, Body, Inbound};
+pub use inert::inert;
 pub use outgoing::{Card, CardState, Choice, Comment, Content, Field, File, Input, Outgoing, Style, Text};
 pub use seam::{
     Accepted, Attempt, Capabilities, Channel, Correlation, Entry, Health, HealthState, Inbox, Ingress, Kind,
