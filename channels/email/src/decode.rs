@@ -320,7 +320,7 @@ fn person(channel: &ChannelName, sender: &from::From, message: &Message<'_>, ver
     let name: String = parsed.unwrap_or(&sender.phrase).chars().filter(|c| !inert::is_hidden(*c)).collect();
     let name = threading::one_line(&name);
     let name = threading::cut(&name, 200).to_owned();
-    Person { channel: channel.clone(), id: sender.address.id(), name, verified }
+    Person { channel: channel.clone(), id: sender.address.id(), name, verified, roles: Vec::new() }
 }
 
 fn date(message: &Message<'_>) -> Option<Timestamp> {
@@ -371,6 +371,7 @@ fn report(
             id,
             name: String::new(),
             verified: Verified::Claimed { why, remedy: None },
+            roles: Vec::new(),
         },
         at: Address { channel: channel.clone(), place: spot.place() },
         sent: date(message).unwrap_or(found.received),

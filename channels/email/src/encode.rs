@@ -411,6 +411,7 @@ mod tests {
             id: "eve@mail.test".into(),
             name: String::new(),
             verified: Verified::Proven { by: "test".into() },
+            roles: Vec::new(),
         };
         assert!(encode(&Outgoing { only: Some(eve), ..text("x") }, &attempt(), &config()).is_err());
     }

@@ -144,6 +144,7 @@ fn person(channel: &ChannelName, visitor: &Visitor, grounds: &str) -> Person {
         id: visitor.id.clone(),
         name: visitor.name.clone(),
         verified: Verified::Proven { by: grounds.to_owned() },
+        roles: Vec::new(),
     }
 }
 

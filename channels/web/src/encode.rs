@@ -214,6 +214,7 @@ mod tests {
             id: id.to_owned(),
             name: "A\u{202e}na".to_owned(),
             verified,
+            roles: Vec::new(),
         }
     }
 

@@ -432,7 +432,13 @@ async fn what_is_for_one_person_is_shown_to_nobody_else() {
     let here = place("you", &id);
     let only = |id: &str| {
         let verified = Verified::Proven { by: "token".to_owned() };
-        Some(Person { channel: address(&here).channel, id: id.to_owned(), name: id.to_owned(), verified })
+        Some(Person {
+            channel: address(&here).channel,
+            id: id.to_owned(),
+            name: id.to_owned(),
+            verified,
+            roles: Vec::new(),
+        })
     };
     world.say(Outgoing { only: only("ben"), ..outgoing("t1", &here, text("for Ben")) }).await;
     world.say(Outgoing { only: only("you"), ..outgoing("t2", &here, text("for you")) }).await;

@@ -214,11 +214,10 @@ fn may_approve(
     };
     let judgement = judge(tool_spec, args);
     let approvers = if judgement.approvers.is_empty() { &spec.approvers } else { &judgement.approvers };
-    let member = directory.member(&inbound.from);
     match judgement.verdict {
         Verdict::Allow => Ok(()),
         Verdict::Deny => Err(format!("the policy forbids {tool} like that ({})", judgement.because)),
-        Verdict::Ask if member.is_some_and(|member| directory.roster(approvers).contains(member)) => Ok(()),
+        Verdict::Ask if directory.is_among(approvers, &inbound.from) => Ok(()),
         Verdict::Ask => Err(format!("{tool} like that takes the approval of {}", approvers.join(", "))),
     }
 }

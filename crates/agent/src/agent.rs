@@ -131,7 +131,7 @@ impl Agent {
         check_desk(source, directory, &["desk"], &spec.desk, &mut flaws);
         check_names(source, directory, &["approvers"], &spec.approvers, &mut flaws);
         let (places, audience) = directory.desk(&spec.desk, &spec.approvers);
-        if !places.is_empty() && directory.roster(&audience).is_empty() {
+        if !places.is_empty() && !directory.is_somebody(&audience) {
             let what = format!("nobody may answer at the desk `{}`", spec.desk);
             let remedy = "give its places to members, or name members or groups in `approvers`".to_owned();
             flaws.push(source.flaw(&["desk"], what, Some(remedy)));
@@ -179,7 +179,7 @@ impl Agent {
         for (path, approvers, desk) in asks {
             let path: Vec<&str> = path.iter().map(String::as_str).collect();
             let roster = directory.roster(approvers);
-            if roster.is_empty() {
+            if !directory.is_somebody(approvers) {
                 let what = "this asks for an approval that nobody may give";
                 flaws.push(source.flaw(&path, what, Some("name members or groups in `approvers`".into())));
                 continue;

@@ -11,7 +11,7 @@ use crate::event::{AskedAt, Audience, Question};
 pub struct Directory {
     /// Members by name, with their immutable id on each channel.
     pub members: BTreeMap<String, BTreeMap<ChannelName, String>>,
-    /// Groups by name, with the members in them.
+    /// Groups by name, with the members in them, and roles of a platform: `CHANNEL:ROLE`.
     pub groups: BTreeMap<String, Vec<String>>,
     /// Desks by name, with the places where their cards go.
     pub desks: BTreeMap<String, Vec<AskedAt>>,
@@ -41,6 +41,27 @@ impl Directory {
             .collect()
     }
 
+    /// Whether a person is among these members and groups, by their own id or by a role that the platform says they have.
+    pub fn is_among(&self, names: &[String], person: &Person) -> bool {
+        let is_member = self.member(person).is_some_and(|member| self.roster(names).contains(member));
+        let has_role = |entry: &String| {
+            let role = entry.strip_prefix(person.channel.as_str()).and_then(|role| role.strip_prefix(':'));
+            role.is_some_and(|role| person.roles.iter().any(|has| has == role))
+        };
+        let mut roles = self.roles(names);
+        is_member || (person.verified.is_proven() && roles.any(has_role))
+    }
+
+    /// Whether there could be anybody among these members and groups.
+    pub(crate) fn is_somebody(&self, names: &[String]) -> bool {
+        !self.roster(names).is_empty() || self.roles(names).next().is_some()
+    }
+
+    /// The roles that groups name.
+    fn roles<'a>(&'a self, names: &'a [String]) -> impl Iterator<Item = &'a String> {
+        names.iter().filter_map(|name| self.groups.get(name)).flatten().filter(|entry| entry.contains(':'))
+    }
+
     /// Where a desk is asked, and who may answer there: its members, or `others` where all its places are shared.
     pub(crate) fn desk(&self, name: &str, others: &[String]) -> (Vec<AskedAt>, Vec<String>) {
         let places = self.desks.get(name).cloned().unwrap_or_default();
@@ -59,7 +80,50 @@ impl Directory {
                     && who.id == person.id
                     && (person.verified.is_proven() || !who.verified.is_proven())
             });
-        let is_member = self.member(person).is_some_and(|member| self.roster(members).contains(member));
-        is_requester || is_member
+        is_requester || self.is_among(members, person)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use channel::Verified;
+
+    use super::*;
+
+    #[test]
+    fn a_role_counts_where_the_platform_said_so_and_nowhere_else() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let mut directory = Directory::default();
+        directory.members.insert("ana".into(), BTreeMap::from([(ChannelName::new("chat"), "7".into())]));
+        directory.groups.insert("finance".into(), names(&["ana", "chat:10/33"]));
+        directory.groups.insert("ops".into(), names(&["ana"]));
+        let person = |channel: &str, id: &str, roles: &[&str]| Person {
+            channel: ChannelName::new(channel),
+            id: id.into(),
+            name: String::new(),
+            verified: Verified::Proven { by: "a test".into() },
+            roles: names(roles),
+        };
+        let finance = names(&["finance"]);
+        assert!(directory.is_among(&finance, &person("chat", "7", &[])));
+        assert!(directory.is_among(&finance, &person("chat", "8", &["10/32", "10/33"])));
+        let claimed = Verified::Claimed { why: "a test".into(), remedy: None };
+        let pretender = Person { verified: claimed, ..person("chat", "8", &["10/33"]) };
+        for other in [
+            person("chat", "8", &[]),
+            person("chat", "8", &["10/3", "10/333", "33", ":10/33", "chat:10/33"]),
+            person("chats", "8", &["10/33"]),
+            person("page", "8", &["10/33", ":10/33"]),
+            pretender,
+        ] {
+            assert!(!directory.is_among(&finance, &other), "{other:?}");
+        }
+        assert!(!directory.is_among(&names(&["ops"]), &person("chat", "8", &["10/33"])));
+        assert!(!directory.is_among(&[], &person("chat", "7", &["10/33"])), "nobody is among nobody");
+        // A role is named by groups only.
+        assert!(!directory.is_among(&names(&["chat:10/33"]), &person("chat", "8", &["10/33"])));
+        directory.groups.insert("roles".into(), names(&["chat:10/33"]));
+        assert!(directory.is_somebody(&names(&["roles"])) && directory.roster(&names(&["roles"])).is_empty());
+        assert!(!directory.is_somebody(&names(&["nobody"])));
     }
 }

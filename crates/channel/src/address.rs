@@ -81,6 +81,10 @@ pub struct Person {
     pub name: String,
     /// Whether the channel vouches for the id.
     pub verified: Verified,
+    /// The roles that they have on the platform, by immutable ids, as the platform said when they did this; empty where
+    /// it was not asked. Groups may name them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
 }
 
 /// Whether a channel vouches for a person's id, and on what grounds.

@@ -239,10 +239,21 @@ impl Bench<'_> {
         }
         for (name, members) in &config.groups {
             for (n, member) in members.iter().enumerate() {
-                if !config.members.contains_key(member) {
-                    let place = n.to_string();
-                    let what = format!("there is no member `{member}`");
-                    self.flaw(&["groups", name, &place], what, "add them under [members]");
+                let place = n.to_string();
+                match member.split_once(':') {
+                    Some((channel, role)) if !config.channels.contains_key(channel) || role.is_empty() => {
+                        let what = format!("`{member}` is no role: there is no channel `{channel}`");
+                        self.flaw(
+                            &["groups", name, &place],
+                            what,
+                            "write a channel under [channels], `:` and the role's id",
+                        );
+                    }
+                    None if !config.members.contains_key(member) => {
+                        let what = format!("there is no member `{member}`");
+                        self.flaw(&["groups", name, &place], what, "add them under [members]");
+                    }
+                    Some(_) | None => {}
                 }
             }
         }

@@ -127,6 +127,7 @@ impl World {
             id: format!("{name}@mail.test"),
             name: name.into(),
             verified,
+            roles: Vec::new(),
         }
     }
 

@@ -139,6 +139,7 @@ async fn a_private_word_is_seen_by_one() {
         id: format!("{TEAM}/{BEN}"),
         name: "Ben".into(),
         verified: Verified::Proven { by: "x".into() },
+        roles: Vec::new(),
     };
     let message =
         Outgoing { only: Some(ben.clone()), ..outgoing(1, &place, says("You may not answer this.")) };
@@ -167,6 +168,7 @@ async fn a_private_word_whose_answer_was_lost_is_said_again() {
         id: format!("{TEAM}/{ANA}"),
         name: "Ana".into(),
         verified: Verified::Proven { by: "x".into() },
+        roles: Vec::new(),
     };
     let place = Place::new(format!("{TEAM}/{GENERAL}/{thread}"));
     let message = Outgoing { only: Some(ana), ..outgoing(1, &place, says("for Ana")) };

@@ -262,6 +262,7 @@ mod tests {
                 id: "ana".into(),
                 name: "Ana".into(),
                 verified,
+                roles: Vec::new(),
             };
             let said = Said::Heard { from, text: String::new(), files: vec![] };
             Entry { id: (*id).to_owned(), at: Timestamp::UNIX_EPOCH, said }

@@ -192,7 +192,7 @@ pub(crate) fn claimed(channel: &str, id: &str) -> Person {
 
 fn person(channel: &str, id: &str, verified: Verified) -> Person {
     let name = id.split('@').next().unwrap_or(id).to_owned();
-    Person { channel: ChannelName::new(channel), id: id.to_owned(), name, verified }
+    Person { channel: ChannelName::new(channel), id: id.to_owned(), name, verified, roles: Vec::new() }
 }
 
 /// Somebody who is no member.

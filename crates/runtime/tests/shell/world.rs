@@ -300,7 +300,13 @@ pub(crate) fn address(channel: &str, place: &str) -> Address {
 
 pub(crate) fn person(channel: &str, id: &str) -> Person {
     let verified = Verified::Proven { by: "the test".to_owned() };
-    Person { channel: ChannelName::new(channel), id: id.to_owned(), name: id.to_owned(), verified }
+    Person {
+        channel: ChannelName::new(channel),
+        id: id.to_owned(),
+        name: id.to_owned(),
+        verified,
+        roles: Vec::new(),
+    }
 }
 
 pub(crate) fn act(tool: &str) -> Value {

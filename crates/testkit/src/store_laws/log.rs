@@ -365,6 +365,7 @@ fn awkward_records(world: &World) -> Vec<Record> {
         id: "ana@example.org".to_owned(),
         name: "Ana \u{202e}\u{0}\"\\ \u{1f980}".to_owned(),
         verified: Verified::Proven { by: "a test".to_owned() },
+        roles: Vec::new(),
     };
     let heard = Heard {
         from: person,
