@@ -35,9 +35,7 @@ mod blocks;
 mod control;
 mod deliveries;
 mod effect;
-mod error;
 mod events;
-mod fault;
 mod files;
 mod hooks;
 mod http;
@@ -45,6 +43,7 @@ mod ids;
 mod interaction;
 mod limits;
 mod link;
+mod lives;
 mod message;
 mod modal;
 mod options;
@@ -53,7 +52,6 @@ mod process;
 mod push;
 mod rings;
 mod seed;
-mod shared;
 mod sign;
 mod sim;
 mod sockets;
@@ -64,14 +62,17 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use shared::Shared;
+use crate::shared::{hand, http::listen, link::listen as listen_sockets, tasks};
 use world::World;
 
+pub use crate::shared::error::Error;
 pub use control::{Call, Channel, Click, Control, Delivery, Load, Message, Said, Socket, Submitted};
-pub use error::Error;
 pub use options::{Events, Options, SCOPES};
 pub use process::main;
 pub use sign::signature;
+
+/// What all parts of a simulator hold on to.
+pub(crate) type Shared = tasks::Shared<World>;
 
 /// A running simulator; dropped, it ends, and every connection with it.
 #[derive(Debug)]
@@ -90,10 +91,10 @@ impl Slack {
         let sockets = TcpListener::bind(("127.0.0.1", 0)).await?;
         let base = format!("http://{}", server.local_addr()?);
         let socket_base = format!("ws://{}", sockets.local_addr()?);
-        let http = control::client();
+        let http = hand::client();
         let shared = Shared::new(World::new(options, base.clone(), socket_base), http);
-        shared.spawn(http::listen(server, Arc::clone(&shared)));
-        shared.spawn(link::listen(sockets, Arc::clone(&shared)));
+        shared.spawn(listen(server, http::Server(Arc::clone(&shared))));
+        shared.spawn(listen_sockets(sockets, link::Applink(Arc::clone(&shared))));
         Ok(Self { shared, base })
     }
 

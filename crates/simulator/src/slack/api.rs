@@ -22,11 +22,13 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{
+    Shared,
     args::Args,
+    world::{APP_TOKEN, World},
+};
+use crate::shared::{
     fault::{self, Kind},
     http::{self, Call, Cut, Reply},
-    shared::Shared,
-    world::{APP_TOKEN, World},
 };
 
 /// Who calls.
@@ -165,17 +167,14 @@ impl Args {
 /// Answers a call over HTTP.
 pub(crate) async fn serve(name: &str, call: &Call, shared: &Arc<Shared>) -> Result<Reply, Cut> {
     let mut args = Args::read(&call.query, &call.content_type, &call.body);
-    let token = call.bearer.clone().or_else(|| args.text("token"));
-    let played = shared.with(|world| fault::take(&mut world.faults, name));
-    let acts = match &played {
-        None | Some(Kind::DropResponse | Kind::Delay(_) | Kind::Garbage) => true,
-        Some(Kind::DropRequest | Kind::Status(_) | Kind::RateLimit(_) | Kind::Error(_)) => false,
-    };
+    let token = call.token("Bearer").or_else(|| args.text("token"));
+    let played = shared.with(|world| fault::take(&mut world.faults, &[name]));
+    let acts = played.as_ref().is_none_or(Kind::acts);
     let answer = shared.with(|world| {
         let answer = match &played {
-            Some(Kind::Error(error)) => Err(Refusal::new(error)),
-            Some(Kind::RateLimit(seconds)) => {
-                Err(Refusal { wait: Some(*seconds), ..Refusal::new("ratelimited") })
+            Some(Kind::Error(error)) => Err(Refusal::new(error.as_str().unwrap_or("fatal_error"))),
+            Some(Kind::RateLimit(wait)) => {
+                Err(Refusal { wait: Some(wait.seconds.ceil() as u64), ..Refusal::new("ratelimited") })
             }
             Some(_) if !acts => Err(Refusal::new("fault")),
             Some(_) | None => world.call(name, token.as_deref(), &mut args),

@@ -11,33 +11,23 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Error;
+use crate::shared::hand::{Hand, form};
 
 pub use shapes::{Call, Channel, Click, Delivery, Load, Message, Said, Socket, Submitted};
 
 /// Plays people and faults in one simulator.
 #[derive(Clone, Debug)]
-pub struct Control {
-    http: reqwest::Client,
-    base: String,
-}
-
-/// A client that needs no certificates: everything here is on loopback.
-pub(crate) fn client() -> reqwest::Client {
-    // Another part of the process may have installed a provider already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::new()
-}
+pub struct Control(Hand);
 
 impl Control {
     /// The control of the simulator at this address.
     pub fn at(base: impl Into<String>) -> Self {
-        let base: String = base.into();
-        Self { http: client(), base: base.trim_end_matches('/').to_owned() }
+        Self(Hand::at(base))
     }
 
     /// The address of the Web API, without a slash at its end.
     pub fn api(&self) -> String {
-        format!("{}/api", self.base)
+        format!("{}/api", self.0.base())
     }
 
     /// Asks the simulator for something.
@@ -45,28 +35,11 @@ impl Control {
     /// # Errors
     /// When it refuses or cannot be reached; the same for every method here.
     pub async fn ask(&self, operation: &str, body: Value) -> Result<Value, Error> {
-        let response = self
-            .http
-            .post(format!("{}/sim/{operation}", self.base))
-            .header("Content-Type", "application/json; charset=utf-8")
-            .body(body.to_string())
-            .send()
-            .await?;
-        let refused = !response.status().is_success();
-        let text = response.text().await?;
-        let value: Value = serde_json::from_str(&text)
-            .map_err(|error| Error::Form { operation: operation.to_owned(), reason: error.to_string() })?;
-        if refused {
-            let reason = value.get("error").and_then(Value::as_str).unwrap_or(&text).to_owned();
-            return Err(Error::Refused { operation: operation.to_owned(), reason });
-        }
-        Ok(value)
+        self.0.ask(operation, body).await
     }
 
     async fn typed<T: DeserializeOwned>(&self, operation: &str, body: Value) -> Result<T, Error> {
-        let value = self.ask(operation, body).await?;
-        serde_json::from_value(value)
-            .map_err(|error| Error::Form { operation: operation.to_owned(), reason: error.to_string() })
+        self.0.typed(operation, body).await
     }
 
     async fn done(&self, operation: &str, body: Value) -> Result<(), Error> {
@@ -170,8 +143,7 @@ impl Control {
 
     /// A person clicks a button. Gives the trigger.
     pub async fn click(&self, click: &Click) -> Result<String, Error> {
-        let ask = serde_json::to_value(click)
-            .map_err(|error| Error::Form { operation: "click".to_owned(), reason: error.to_string() })?;
+        let ask = serde_json::to_value(click).map_err(|error| form("click", &error))?;
         Ok(trigger(&self.ask("click", ask).await?))
     }
 
@@ -215,8 +187,7 @@ impl Control {
 
     /// Many messages by each user in turn, to the bot or as mentions in the channels in turn; at once, or so many a second.
     pub async fn load(&self, load: &Load) -> Result<Vec<Said>, Error> {
-        let ask = serde_json::to_value(load)
-            .map_err(|error| Error::Form { operation: "load".to_owned(), reason: error.to_string() })?;
+        let ask = serde_json::to_value(load).map_err(|error| form("load", &error))?;
         self.typed("load", ask).await
     }
 }

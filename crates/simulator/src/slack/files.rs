@@ -9,12 +9,13 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
-    args::multipart,
-    http::{Call, Cut, Reply, reply, set},
-    ids,
+    Shared, ids,
     message::Message,
-    shared::Shared,
     world::{Channel, World},
+};
+use crate::shared::{
+    http::{Call, Cut, Reply, reply, set},
+    multipart::multipart,
 };
 
 const LOGIN: &str = "<!DOCTYPE html><html><head><title>Sign in | Slack</title></head><body>Sign in to your workspace</body></html>";
@@ -210,7 +211,7 @@ pub(crate) fn serve(path: &str, call: &Call, shared: &Arc<Shared>) -> Result<Rep
     let name = path.trim_start_matches("/files-pri/").split('/').next().unwrap_or_default();
     let id = name.rsplit_once('-').map(|(_, id)| id.to_owned()).unwrap_or_default();
     let found = shared.with(|world| {
-        let token = world.tokens.get(call.bearer.as_deref()?).filter(|token| !token.revoked)?;
+        let token = world.tokens.get(&call.token("Bearer")?).filter(|token| !token.revoked)?;
         let team = world.team(token.team.as_deref()?)?;
         if !world.settings.scopes.contains("files:read") {
             return None;

@@ -10,14 +10,14 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
+    Shared,
     api::{Answer, Caller, Refusal, app_message},
     args::Args,
-    http::{self, Call, Cut, Reply},
     ids,
     message::Message,
-    shared::Shared,
     world::World,
 };
+use crate::shared::http::{self, Call, Cut, Reply};
 
 const USES: usize = 5;
 const LASTS: Duration = Duration::from_secs(30 * 60);

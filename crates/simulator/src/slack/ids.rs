@@ -1,32 +1,12 @@
 //! Names that nobody can guess, and time stamps that only rise.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use data_encoding::HEXLOWER;
-
-/// Random letters: `bytes` bytes as lower-case hexadecimal.
-pub(crate) fn random(bytes: usize) -> String {
-    let mut buffer = vec![0; bytes];
-    // Without randomness the clock has to do: names in a simulator guard nothing.
-    if getrandom::fill(&mut buffer).is_err() {
-        let nanos = since_epoch().as_nanos().to_le_bytes();
-        for (byte, nano) in buffer.iter_mut().zip(nanos.iter().cycle()) {
-            *byte = *nano;
-        }
-    }
-    HEXLOWER.encode(&buffer)
-}
+pub(crate) use crate::shared::ids::{random, since_epoch};
 
 /// A random identifier in the form of a UUID.
 pub(crate) fn uuid() -> String {
     let hex = random(16);
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default().to_owned();
     format!("{}-{}-4{}-a{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
-}
-
-/// The time since 1970.
-pub(crate) fn since_epoch() -> std::time::Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Gives out time stamps, none twice, each after the one before.

@@ -11,8 +11,7 @@ use super::{
     world::{Channel, Sort, User, World},
 };
 
-/// Why a person cannot do something.
-pub(crate) type Denied = String;
+pub(crate) use crate::shared::ask::Denied;
 
 /// A file that a person hands in.
 #[derive(Clone, Debug)]

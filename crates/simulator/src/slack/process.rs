@@ -1,8 +1,7 @@
-//! The simulator as a process of its own.
-//!
-//! One line of JSON on the standard output says where it is, once it answers.
+//! The simulated Slack as a process of its own.
 
 use super::{Options, Slack};
+use crate::shared::process;
 use clap::Parser;
 use serde_json::json;
 
@@ -49,16 +48,5 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
         "team": "T0SIM0001",
         "bot_user": "U0BOT0001",
     });
-    say(&ready.to_string());
-    if args.until_stdin_closes {
-        tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink())).await??;
-    } else {
-        tokio::signal::ctrl_c().await?;
-    }
-    Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "the line is what whoever started this waits for")]
-fn say(line: &str) {
-    println!("{line}");
+    process::run(&ready, args.until_stdin_closes).await
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{effect::Post, ids, shared::Shared, sign::signature};
+use super::{Shared, effect::Post, ids, sign::signature};
 
 /// Sends one request and tells the world what became of it.
 pub(crate) async fn post(shared: &Arc<Shared>, post: Post) {

@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use super::{
     effect::{Effect, Later},
     ids,
     world::{APP, World},
 };
+use crate::shared::link::{Order, Orders};
 
 /// How many sockets an app may hold.
 pub(crate) const AT_MOST: usize = 10;
@@ -20,23 +20,10 @@ pub(crate) const AT_MOST: usize = 10;
 /// How long before the close a refresh is announced.
 const WARNING: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// What a socket is told to do.
-#[derive(Debug)]
-pub(crate) enum Order {
-    /// Send a text frame.
-    Text(String),
-    /// Send a close frame and end.
-    Close,
-    /// Neither send nor read any more, and keep the connection.
-    Ghost,
-    /// End without a word.
-    Cut,
-}
-
 /// One socket.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    pub(crate) orders: mpsc::UnboundedSender<Order>,
+    pub(crate) orders: Orders,
     pub(crate) opened_ms: u64,
     pub(crate) acked: usize,
     pub(crate) sent: usize,
@@ -108,7 +95,7 @@ impl Sockets {
 
 impl World {
     /// Takes a new connection up and greets it.
-    pub(crate) fn join_socket(&mut self, orders: mpsc::UnboundedSender<Order>) -> u64 {
+    pub(crate) fn join_socket(&mut self, orders: Orders) -> u64 {
         let opened_ms = self.now_ms();
         self.sockets.last += 1;
         self.sockets.opened += 1;
@@ -151,7 +138,7 @@ impl World {
     pub(crate) fn close_socket(&mut self, id: u64, reason: &str) {
         let goodbye = json!({"type": "disconnect", "reason": reason, "debug_info": debug_info()});
         self.sockets.send(id, &goodbye.to_string());
-        self.sockets.order(id, Order::Close);
+        self.sockets.order(id, Order::Close(None));
         if let Some(socket) = self.sockets.live.get_mut(&id) {
             socket.closing = true;
         }

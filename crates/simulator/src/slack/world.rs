@@ -15,7 +15,6 @@ use super::{
     Options,
     deliveries::Deliveries,
     effect::Effect,
-    fault::Fault,
     files::File,
     hooks::Hook,
     ids::Stamps,
@@ -26,6 +25,7 @@ use super::{
     seed,
     sockets::Sockets,
 };
+use crate::shared::fault::Fault;
 
 /// The app that is simulated as installed.
 pub(crate) const APP: &str = "A0SIM0001";

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use super::{Ask, Done};
+use crate::shared::ask::{Ask, Done};
 use crate::slack::{
     people::{Denied, Handed},
     world::World,
@@ -167,23 +167,16 @@ fn archive(world: &mut World, ask: &Ask) -> Done {
     Ok(json!({}))
 }
 
-/// One of many messages: by each user in turn, in each channel in turn, or to the bot where no channel is given.
+/// One of many messages.
 pub(super) fn load_one(world: &mut World, ask: &Ask, number: u64) -> Done {
-    let list = |name: &str| -> Vec<&str> {
-        let items = ask.value(name).and_then(Value::as_array).into_iter().flatten();
-        items.filter_map(Value::as_str).collect()
-    };
-    let (users, channels) = (list("users"), list("channels"));
-    let prefix = ask.text("text_prefix").unwrap_or("message");
-    let index = usize::try_from(number).unwrap_or_default();
-    let user = users.get(index % users.len().max(1)).ok_or_else(|| "`users` is missing".to_owned())?;
-    let (channel, text) = match channels.get((index / users.len()) % channels.len().max(1)) {
-        None => (im(world, user)?, format!("{prefix} {number}")),
+    let turn = ask.turn(number)?;
+    let (channel, text) = match turn.channel {
+        None => (im(world, turn.user)?, turn.text),
         Some(channel) => {
-            let bot = world.channels.get(*channel).map(|channel| world.bot_in(channel)).unwrap_or_default();
-            ((*channel).to_owned(), format!("<@{bot}> {prefix} {number}"))
+            let bot = world.channels.get(channel).map(|channel| world.bot_in(channel)).unwrap_or_default();
+            (channel.to_owned(), format!("<@{bot}> {}", turn.text))
         }
     };
-    let ts = world.say(user, &channel, &text, None, false)?;
+    let ts = world.say(turn.user, &channel, &text, None, false)?;
     Ok(said(&channel, &ts))
 }

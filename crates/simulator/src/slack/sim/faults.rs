@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Ask, Done};
-use crate::slack::{fault::Fault, options::Events, sockets::Order, world::World};
+use crate::shared::ask::{Ask, Done};
+use crate::shared::{fault::Fault, link::Order};
+use crate::slack::{options::Events, world::World};
 
 /// Does what is asked, if it is one of these.
 pub(super) fn run(world: &mut World, operation: &str, ask: &Ask) -> Option<Done> {
@@ -20,7 +21,7 @@ pub(super) fn run(world: &mut World, operation: &str, ask: &Ask) -> Option<Done>
         "raw_frame" => raw_frame(world, ask),
         "away" => away(world, ask),
         "expire" => expire(world, ask),
-        "time_scale" => number(ask, "scale").map(|scale| {
+        "time_scale" => ask.measure("scale").map(|scale| {
             world.settings.time_scale = scale;
             json!({})
         }),
@@ -28,11 +29,6 @@ pub(super) fn run(world: &mut World, operation: &str, ask: &Ask) -> Option<Done>
         "settings_set" => set(world, ask),
         _ => return None,
     })
-}
-
-fn number(ask: &Ask, name: &str) -> Result<f64, String> {
-    let value = ask.value(name).and_then(Value::as_f64);
-    value.filter(|value| value.is_finite() && *value >= 0.0).ok_or_else(|| format!("`{name}` is no number"))
 }
 
 fn fault(world: &mut World, ask: &Ask) -> Done {

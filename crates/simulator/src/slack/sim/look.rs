@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use super::{Ask, Done};
+use crate::shared::ask::{Ask, Done};
 use crate::slack::{
     message::{Message, show_reactions},
     options::Events,

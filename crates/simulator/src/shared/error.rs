@@ -1,4 +1,4 @@
-//! What can go wrong with the simulated Slack, or with the control of it.
+//! What can go wrong with a simulator, or with the control of it.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The control refused: no such person, place or message, or a person who may not do that.
-    #[error("the simulated Slack refused {operation}: {reason}")]
+    #[error("the simulator refused {operation}: {reason}")]
     Refused {
         /// What was asked.
         operation: String,
@@ -14,10 +14,10 @@ pub enum Error {
         reason: String,
     },
     /// The simulator could not be reached.
-    #[error("the simulated Slack cannot be reached: {0}")]
+    #[error("the simulator cannot be reached: {0}")]
     Unreachable(#[from] reqwest::Error),
     /// The answer does not have the expected form.
-    #[error("the simulated Slack answered {operation} in an unexpected form: {reason}")]
+    #[error("the simulator answered {operation} in an unexpected form: {reason}")]
     Form {
         /// What was asked.
         operation: String,

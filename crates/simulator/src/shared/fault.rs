@@ -1,4 +1,4 @@
-//! Faults that are played on calls of the Web API.
+//! Faults that are played on calls.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 /// A fault that waits for calls.
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
-    /// The method, or `*`.
+    /// The method or route, or `*`.
     pub(crate) method: String,
     pub(crate) kind: Kind,
     /// How many calls it is played on.
@@ -28,11 +28,29 @@ pub(crate) enum Kind {
     /// It has no effect, and is answered with this HTTP status and a page.
     Status(u16),
     /// It has no effect, and is answered as one too many.
-    RateLimit(u64),
+    RateLimit(Wait),
     /// It has no effect, and is answered with this error.
-    Error(String),
+    Error(Value),
     /// It has its effect, and is answered with something that is not JSON.
     Garbage,
+}
+
+/// How long a call has to wait.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Wait {
+    pub(crate) seconds: f64,
+    /// Whose limit it is, where a platform tells them apart.
+    pub(crate) scope: Option<String>,
+}
+
+impl Kind {
+    /// Whether a call has its effect in spite of it.
+    pub(crate) fn acts(&self) -> bool {
+        match self {
+            Self::DropResponse | Self::Delay(_) | Self::Garbage => true,
+            Self::DropRequest | Self::Status(_) | Self::RateLimit(_) | Self::Error(_) => false,
+        }
+    }
 }
 
 impl Fault {
@@ -55,19 +73,22 @@ fn read_kind(value: &Value) -> Option<Kind> {
         };
     }
     let number = |name: &str| value.get(name).and_then(Value::as_u64);
-    if let Some(error) = value.get("error").and_then(Value::as_str) {
-        return Some(Kind::Error(error.to_owned()));
+    if let Some(error) = value.get("error") {
+        return Some(Kind::Error(error.clone()));
+    }
+    if let Some(seconds) = value.get("rate_limit").and_then(Value::as_f64) {
+        let scope = value.get("scope").and_then(Value::as_str).map(str::to_owned);
+        return Some(Kind::RateLimit(Wait { seconds, scope }));
     }
     number("delay_ms")
         .map(|ms| Kind::Delay(Duration::from_millis(ms)))
-        .or_else(|| number("rate_limit").map(Kind::RateLimit))
         .or_else(|| number("status").and_then(|status| u16::try_from(status).ok()).map(Kind::Status))
 }
 
-/// The fault for a call of this method, if one is due; it is used up by one.
-pub(crate) fn take(faults: &mut Vec<Fault>, method: &str) -> Option<Kind> {
+/// The fault for a call that goes by these names, if one is due; it is used up by one.
+pub(crate) fn take(faults: &mut Vec<Fault>, names: &[&str]) -> Option<Kind> {
     let index = faults.iter_mut().position(|fault| {
-        if fault.method != "*" && fault.method != method {
+        if fault.method != "*" && !names.contains(&fault.method.as_str()) {
             return false;
         }
         if fault.after > 0 {

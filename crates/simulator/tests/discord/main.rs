@@ -1,0 +1,10 @@
+//! The simulated Discord does what Discord's documentation says, seen over the wire by a plain client.
+
+mod app;
+mod gateway;
+mod interactions;
+mod limits;
+mod messages;
+
+/// Any error of a test.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
