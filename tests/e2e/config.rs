@@ -70,6 +70,7 @@ fn every_commented_key_can_be_uncommented() {
 
 #[test]
 fn a_key_that_is_none_is_told() {
+    testkit::init();
     let folder = TempDir::new().unwrap();
     let text = uncommented(&shipped()).replace("mailbox = \"INBOX\"", "mailbux = \"INBOX\"");
     let flaws = gateway::assemble(&adapted(&folder, &text)).err().expect("a key that is none was taken");
@@ -104,8 +105,8 @@ const BROKEN: &[(&str, &[(&str, &str)])] = &[
     ("kind = \"web\"", &[]),
     ("listen = \"0.0.0.0:80\"", &[]),
     ("[channels.pigeon]", &[]),
-    ("kind = \"pigeon\"", &[("channels.pigeon.kind", "the kinds are: email, slack, web")]),
-    ("[channels.nameless]", &[("channels.nameless", "the kinds are: email, slack, web")]),
+    ("kind = \"pigeon\"", &[("channels.pigeon.kind", "the kinds are: discord, email, slack, web")]),
+    ("[channels.nameless]", &[("channels.nameless", "the kinds are: discord, email, slack, web")]),
     ("[channels.mail]", &[("channels.mail", "export NOT_SET_1"), ("channels.mail", "set reply_address")]),
     ("kind = \"email\"", &[]),
     ("address = \"a-very-long-local-part@example.com\"", &[]),

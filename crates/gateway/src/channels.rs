@@ -27,7 +27,8 @@ type Manifest = fn(Source<'_>, &[&str], &Value) -> Result<Option<String>, Vec<Fl
 /// Every kind.
 pub fn kinds() -> Vec<KindEntry> {
     vec![
-        entry::<channel_email::Email>(), //
+        entry::<channel_discord::Discord>(),
+        entry::<channel_email::Email>(),
         entry::<channel_slack::Slack>(),
         entry::<channel_web::Web>(),
     ]
