@@ -256,9 +256,15 @@ impl Done {
                 http::json(429, &json!({"message": words, "retry_after": wait, "global": global}))
             }
             (Ok((_, Some(body))), None) => http::json(status, body),
-            (Ok((_, None)), None) => http::reply(status, "application/json", ""),
+            (Ok((_, None)), None) => http::reply(status, "text/html; charset=utf-8", ""),
             (Err(refusal), None) => http::json(status, &refusal.show()),
         };
+        if status != 204 {
+            // There are clients that read nothing else as JSON.
+            http::set(&mut reply, "content-type", "application/json");
+        }
+        // Clients tell by it an answer of Discord from one of what stands before it.
+        http::set(&mut reply, "via", "1.1 google");
         if let Some(bucket) = &self.bucket {
             let reset = super::ids::since_epoch().as_secs_f64() + bucket.reset_after;
             http::set(&mut reply, "x-ratelimit-limit", &bucket.limit.to_string());

@@ -2,6 +2,7 @@
 
 mod app;
 mod gateway;
+mod honest;
 mod interactions;
 mod limits;
 mod messages;
