@@ -10,5 +10,6 @@ pub(crate) mod http;
 pub(crate) mod ids;
 pub(crate) mod link;
 pub(crate) mod multipart;
+pub(crate) mod page;
 pub(crate) mod process;
 pub(crate) mod tasks;

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::{Shared, api, files, sim};
-use crate::shared::http::{Call, Cut, Reply, Serves, reply};
+use crate::shared::{
+    http::{Call, Cut, Reply, Serves, reply},
+    page::page,
+};
 
 const PAGE: &str = include_str!("page.html");
 
@@ -27,7 +30,7 @@ async fn route(call: Call, shared: Arc<Shared>) -> Result<Reply, Cut> {
         return Ok(sim::serve(operation, &call, &shared).await);
     }
     if path == "/" {
-        return Ok(reply(200, "text/html; charset=utf-8", PAGE));
+        return Ok(reply(200, "text/html; charset=utf-8", page(PAGE)));
     }
     if shared.with(|world| world.settings.away) {
         return Err(Cut);

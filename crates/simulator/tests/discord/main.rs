@@ -6,6 +6,9 @@ mod honest;
 mod interactions;
 mod limits;
 mod messages;
+mod people;
+mod process;
+mod push;
 
 /// Any error of a test.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
