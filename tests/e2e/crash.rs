@@ -9,10 +9,15 @@ use agent::{Event, Phase, Thread};
 use futures_util::StreamExt;
 
 use serde_json::json;
-use simulator::slack::{Click, Message};
+use simulator::{
+    discord,
+    slack::{Click, Message},
+};
 
 use crate::world::{
-    ANA, Entry, LOCAL, Mailroom, Page, SCRIPTED, SOON, Workspace, World, is_open_card, letter,
+    ANA as ANA_ON_SLACK, Entry, LOCAL, Mailroom, Page, SCRIPTED, SOON, Workspace, World,
+    discord::{ANA, Guild},
+    is_open_card, letter,
 };
 
 /// Where a write is cut.
@@ -60,6 +65,40 @@ async fn at_every_write_of_a_deployment_on_slack() {
     );
     assert!(crashed >= 20, "the scenario has hardly any writes: {crashed}");
     assert!(!unknown.is_empty(), "no point fell between the start of the tool and its end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_every_write_of_a_deployment_on_discord() {
+    let runs = every_point(deployment_on_discord).await;
+    let crashed = runs.iter().filter(|run| run.crashed).count();
+    let unknown: Vec<_> = runs.iter().filter(|run| run.unknown).map(|run| run.point.as_str()).collect();
+    eprintln!(
+        "stopped at {crashed} points of a deployment on Discord; at {unknown:?} a human was asked whether it had run"
+    );
+    assert!(crashed >= 20, "the scenario has hardly any writes: {crashed}");
+    assert!(!unknown.is_empty(), "no point fell between the start of the tool and its end");
+}
+
+/// The answer to each request that shows something is lost after Discord acted, one request after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_every_lost_answer_of_discord() {
+    for method in [
+        "POST /channels/{channel}/messages",
+        "PATCH /channels/{channel}/messages/{message}",
+        "POST /channels/{channel}/messages/{message}/threads",
+        "GET /channels/{channel}/messages",
+    ] {
+        for after in 0..2 {
+            let guild = Guild::open().await;
+            guild.control.fault(method, json!("drop_response"), 1, after).await.unwrap();
+            let mut world = guild.world("");
+            world.start().await;
+            guild.connected(&world).await;
+            let (shown, _) = deploys_on_discord(&guild, &mut world, &mut false).await;
+            let story = format!("{method}, answer {after} lost: {shown:#?}\n{}", world.log());
+            assert_eq!(shown.len(), 2, "{story}");
+        }
+    }
 }
 
 /// The answer to each call that shows something is lost after Slack acted, one call after the other.
@@ -189,7 +228,7 @@ async fn deployment(point: String) -> Run {
 /// Ana deploys by mentioning the bot, and approves on the card; what everybody sees in the thread at the end.
 async fn deploys(slack: &Workspace, world: &mut World, crashed: &mut bool) -> (Vec<Message>, bool) {
     let store = world.folder.path().join("state/switchboard.db");
-    let thread = slack.mentions(ANA, "deploy v1.4 to production").await;
+    let thread = slack.mentions(ANA_ON_SLACK, "deploy v1.4 to production").await;
     let said = async |wanted: &str| {
         let said = slack.said(&thread).await;
         said.iter().find(|message| message.words().contains(wanted)).cloned().ok_or(format!("{said:#?}"))
@@ -201,7 +240,11 @@ async fn deploys(slack: &Workspace, world: &mut World, crashed: &mut bool) -> (V
         let open =
             now.iter().find(|message| message.ts == card.ts).is_some_and(|card| !card.elements().is_empty());
         if open {
-            slack.control.click(&Click::on(ANA, card, button)).await.map_err(|error| error.to_string())?;
+            slack
+                .control
+                .click(&Click::on(ANA_ON_SLACK, card, button))
+                .await
+                .map_err(|error| error.to_string())?;
             tokio::time::sleep(Duration::from_millis(400)).await;
             return Err("it is still open".to_owned());
         }
@@ -244,6 +287,77 @@ async fn deployment_on_slack(point: String) -> Run {
     let runs = world.kept("deploy").iter().filter(|(_, text)| text.contains("v1.4")).count();
     assert!(runs <= 1 && (unknown || runs == 1), "it ran {runs} times; {}", story());
     // A card, an answer, and a card more where nobody could know whether it had run.
+    assert_eq!(shown.len(), 2 + usize::from(unknown), "{}", story());
+    assert!(shown.iter().all(|message| message.elements().is_empty()), "a card stays open; {}", story());
+    Run { point, crashed, unknown }
+}
+
+/// Ana deploys by mentioning the bot, and approves on the card; what everybody sees in the thread at the end.
+async fn deploys_on_discord(
+    guild: &Guild,
+    world: &mut World,
+    crashed: &mut bool,
+) -> (Vec<discord::Message>, bool) {
+    let store = world.folder.path().join("state/switchboard.db");
+    let thread = guild.mentions(ANA, "deploy v1.4 to production").await;
+    let said = async |wanted: &str| {
+        let said = guild.said(&thread).await;
+        said.iter().find(|message| message.words().contains(wanted)).cloned().ok_or(format!("{said:#?}"))
+    };
+    let card = insist(world, crashed, async || said("Approve: deploy").await).await;
+    // A press that came to nothing is shown as failed, and the person presses once more.
+    let decided = async |card: &discord::Message, choice: usize| {
+        let now = guild.said(&thread).await;
+        let now = now.iter().find(|message| message.id == card.id).cloned();
+        let id = now.and_then(|now| Some(now.elements().get(choice)?["custom_id"].as_str()?.to_owned()));
+        let Some(id) = id else { return Ok(()) };
+        let press = discord::Click::on(ANA, card, &id);
+        guild.control.click(&press).await.map_err(|error| error.to_string())?;
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        Err("it is still open".to_owned())
+    };
+    insist(world, crashed, async || decided(&card, 0).await).await;
+    let next = insist(world, crashed, async || {
+        let (ran, doubt) = (said("v1.4 runs").await, said("Did it happen?").await);
+        ran.map(|_| None).or(doubt.map(Some))
+    })
+    .await;
+    let unknown = next.is_some();
+    if let Some(doubt) = next {
+        insist(world, crashed, async || decided(&doubt, 0).await).await;
+    }
+    insist(world, crashed, async || settled(&threads_in(&store).await)).await;
+    // What was shown twice would be shown by now.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    (guild.said(&thread).await, unknown)
+}
+
+async fn deployment_on_discord(point: String) -> Run {
+    let guild = Guild::open().await;
+    let mut world = guild.world("");
+    let mut crashed = false;
+    begin(&mut world, &point, &mut crashed).await;
+    // Nobody writes before the bot is there.
+    insist(&mut world, &mut crashed, async || {
+        let sessions = guild.control.sessions().await.unwrap();
+        sessions.iter().any(|session| session.socket.is_some()).then_some(()).ok_or("it is not connected")
+    })
+    .await;
+    let (shown, unknown) = deploys_on_discord(&guild, &mut world, &mut crashed).await;
+    if world.ended().is_some() {
+        crashed = true;
+        world.start().await;
+    }
+    let threads = world.threads().await;
+    let count = |like: fn(&Event) -> bool| events(&threads).filter(|event| like(event)).count();
+    let story = || format!("stopped at {point}; shown {shown:#?}; the log:\n{threads:#?}\n{}", world.log());
+    assert_eq!(threads.len(), 1, "{}", story());
+    assert_eq!(count(|event| matches!(event, Event::Heard(_))), 1, "{}", story());
+    assert_eq!(count(|event| matches!(event, Event::Started(_))), 1, "{}", story());
+    assert_eq!(count(|event| matches!(event, Event::Asked(_))), 1 + usize::from(unknown), "{}", story());
+    assert_eq!(count(|event| matches!(event, Event::Answered(_))), 1 + usize::from(unknown), "{}", story());
+    let runs = world.kept("deploy").iter().filter(|(_, text)| text.contains("v1.4")).count();
+    assert!(runs <= 1 && (unknown || runs == 1), "it ran {runs} times; {}", story());
     assert_eq!(shown.len(), 2 + usize::from(unknown), "{}", story());
     assert!(shown.iter().all(|message| message.elements().is_empty()), "a card stays open; {}", story());
     Run { point, crashed, unknown }

@@ -10,6 +10,7 @@
 
 mod config;
 mod crash;
+mod discord;
 mod email;
 mod health;
 mod house;

@@ -68,6 +68,8 @@ struct State {
     contacts: BTreeSet<String>,
     /// The ways back that gestures opened, by their id, and whose they are.
     gestures: HashMap<String, (String, String, tokio::time::Instant)>,
+    /// When something was heard last in a session that ended, in seconds.
+    listened: Option<i64>,
     inbox: Option<Arc<dyn Inbox>>,
 }
 
@@ -193,6 +195,12 @@ impl Client {
         let state = self.state();
         let (whose, token, at) = state.gestures.get(id)?;
         (whose == user && at.elapsed() < WAY_BACK).then(|| token.clone())
+    }
+
+    /// A session ended in which something was heard at this time, in seconds.
+    fn note_listened(&self, at: i64) {
+        let mut state = self.state();
+        state.listened = state.listened.max(Some(at));
     }
 
     fn inbox(&self) -> Result<Arc<dyn Inbox>, Error> {

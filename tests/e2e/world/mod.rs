@@ -1,6 +1,7 @@
 //! The world of one test: a folder, a gateway process, and the people who talk to it.
 
 mod browser;
+pub(crate) mod discord;
 mod mail;
 mod model;
 mod shell;

@@ -29,17 +29,19 @@ pub(super) async fn run(client: &Client, ingress: &Ingress, intake: &Intake) {
             return;
         }
     };
-    // Where nothing was ever heard nothing was missed.
-    let Some((_, latest)) = known.first() else { return };
+    // Where nobody ever listened nothing was missed.
+    let listened = client.state().listened.and_then(|at| Timestamp::from_second(at).ok());
+    let latest = known.first().map(|(_, seen)| time(&seen.message));
+    let Some(since) = latest.max(listened) else { return };
     let limit = i64::try_from(limits.back.0.as_secs()).unwrap_or(i64::MAX);
     let limit = Timestamp::now().as_second().saturating_sub(limit).max(0);
     let limit = Timestamp::from_second(limit).unwrap_or(Timestamp::UNIX_EPOCH);
-    let from = |message: &str| id_at(a_little_before(time(message)).max(limit));
+    let from = |at: Timestamp| id_at(a_little_before(at).max(limit));
     let mut places: BTreeMap<String, String> = BTreeMap::new();
     for (conversation, seen) in &known {
-        places.insert(conversation.clone(), from(&seen.message));
+        places.insert(conversation.clone(), from(time(&seen.message)));
     }
-    let since = from(&latest.message);
+    let since = from(since);
     for (conversation, _) in client.rooms.with_news(&since) {
         if places.len() < limits.places {
             places.entry(conversation).or_insert_with(|| since.clone());

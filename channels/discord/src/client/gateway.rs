@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use channel::{Error, Ingress};
+use channel::{Error, Ingress, Timestamp};
 use chat::{
     payload::{is, list, text},
     random,
@@ -51,7 +51,7 @@ pub(super) struct Shard {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum News {
     /// A new session began, and its servers are known: what came before is not heard in it.
-    Began,
+    Began(Option<Session>),
     /// A session is gone on with: what was missed was sent again.
     Resumed,
     /// How far it was heard.
@@ -348,6 +348,7 @@ impl<Tell: FnMut(News)> Connection<'_, Tell> {
             url: resume,
             seq: 1,
             roles: Vec::new(),
+            at: Timestamp::now().as_second(),
             shards: self.shards,
         });
         self.track.arrived(1);
@@ -365,7 +366,7 @@ impl<Tell: FnMut(News)> Connection<'_, Tell> {
             if let Some(session) = &mut self.session {
                 session.roles = self.intake.roles_of_us();
             }
-            (self.tell)(News::Began);
+            (self.tell)(News::Began(self.session.clone()));
         }
     }
 
@@ -375,6 +376,7 @@ impl<Tell: FnMut(News)> Connection<'_, Tell> {
         let durable = self.track.durable();
         if let Some(session) = self.session.as_mut().filter(|_| durable != before) {
             session.seq = durable;
+            session.at = Timestamp::now().as_second();
             (self.tell)(News::Heard(session.clone()));
         }
     }

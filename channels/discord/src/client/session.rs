@@ -16,6 +16,9 @@ pub(super) struct Session {
     /// The roles that mean the bot; a session that is gone on with does not tell them again.
     #[serde(default)]
     pub(super) roles: Vec<String>,
+    /// When that event was heard, in seconds.
+    #[serde(default)]
+    pub(super) at: i64,
     /// How many shards there were: with another number it is of no use.
     pub(super) shards: u32,
 }

@@ -112,6 +112,7 @@ impl Keeper<'_> {
                 session.filter(|session| session.shards == self.shards && self.trusted(&session.url));
             if let Some(session) = &session {
                 self.client.rooms.recall(&session.roles);
+                self.client.note_listened(session.at);
             }
             self.lines.insert(shard, Line { session, ..Line::default() });
         }
@@ -145,7 +146,7 @@ impl Keeper<'_> {
             let again = waiting.min().unwrap_or(now + Duration::from_secs(60)).min(save_at);
             tokio::select! {
                 () = self.ingress.stop.cancelled() => break,
-                Some((shard, news)) = news.recv() => self.heard(shard, news),
+                Some((shard, news)) = news.recv() => self.heard(shard, news).await,
                 Some(ended) = self.running.join_next(), if !self.running.is_empty() => {
                     if let Ok((shard, ended)) = ended {
                         self.ended(shard, ended);
@@ -194,7 +195,7 @@ impl Keeper<'_> {
         });
     }
 
-    fn heard(&mut self, shard: u32, news: News) {
+    async fn heard(&mut self, shard: u32, news: News) {
         let Some(line) = self.lines.get_mut(&shard) else { return };
         match news {
             News::Heard(session) => {
@@ -202,7 +203,11 @@ impl Keeper<'_> {
                 self.changed = true;
                 return;
             }
-            News::Began => {
+            News::Began(session) => {
+                // Kept before anything is heard in it: whatever happens then can be gone on behind.
+                line.session = session;
+                self.changed = true;
+                self.save().await;
                 tracing::info!(channel = %self.client.config.channel, shard, "a new session with Discord");
                 let (client, intake) = (self.client.clone(), self.intake.clone());
                 let ingress = self.ingress.clone();
@@ -212,6 +217,7 @@ impl Keeper<'_> {
                 tracing::info!(channel = %self.client.config.channel, shard, "the session with Discord goes on");
             }
         }
+        let Some(line) = self.lines.get_mut(&shard) else { return };
         line.up = true;
         line.failures = 0;
         line.resumes = 0;
@@ -227,6 +233,9 @@ impl Keeper<'_> {
         line.up = false;
         tracing::warn!(%channel, shard, error = %ended.why, "a connection to Discord ended");
         let had_session = line.session.is_some();
+        if let Some(session) = &line.session {
+            self.client.note_listened(session.at);
+        }
         line.session = ended.session.filter(|session| {
             let url = reqwest::Url::parse(&session.url).is_ok();
             url && (ended.worked || line.resumes < RESUMES_MAX)
