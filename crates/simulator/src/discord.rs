@@ -38,6 +38,7 @@
 //! Invariant: people and faults are played through [`Control`] alone, in this process and from another.
 
 mod api;
+mod command;
 mod components;
 mod content;
 mod control;
@@ -52,6 +53,7 @@ mod interaction;
 mod limits;
 mod link;
 mod message;
+mod modal;
 pub mod options;
 mod people;
 mod perms;

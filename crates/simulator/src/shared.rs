@@ -9,6 +9,7 @@ pub(crate) mod hand;
 pub(crate) mod http;
 pub(crate) mod ids;
 pub(crate) mod link;
+pub(crate) mod load;
 pub(crate) mod multipart;
 pub(crate) mod page;
 pub(crate) mod process;

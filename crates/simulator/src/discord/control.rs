@@ -11,9 +11,8 @@ use serde_json::{Map, Value, json};
 use super::Error;
 use crate::shared::hand::{Hand, form};
 
-pub use shapes::{
-    Call, Channel, Click, Delivery, Interaction, Load, Message, Said, Session, Socket, Submitted,
-};
+pub use crate::shared::load::Load;
+pub use shapes::{Call, Channel, Click, Delivery, Interaction, Message, Said, Session, Socket, Submitted};
 
 /// Plays people and faults in one simulator.
 #[derive(Clone, Debug)]

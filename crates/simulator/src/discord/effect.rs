@@ -3,16 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Shared, ids::Id, push, world::World};
-use crate::shared::tasks::Lives;
-
-/// Something to do.
-#[derive(Debug)]
-pub(crate) enum Effect {
-    /// Do something later.
-    After(Duration, Later),
-    /// Send an interaction to the app's endpoint.
-    Post(Post),
-}
+use crate::shared::tasks::{Effects, Lives};
 
 /// Something to do later.
 #[derive(Clone, Debug)]
@@ -46,26 +37,13 @@ pub(crate) struct Post {
 }
 
 impl Lives for World {
-    type Effect = Effect;
+    type Later = Later;
+    type Post = Post;
 
-    fn take_effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
+    fn effects(&mut self) -> &mut Effects<Self> {
+        &mut self.effects
     }
 
-    fn carry_out(shared: &Arc<Shared>, effect: Effect) {
-        let acting = Arc::clone(shared);
-        match effect {
-            Effect::After(wait, later) => shared.spawn(async move {
-                tokio::time::sleep(wait).await;
-                acting.with(|world| world.come_to(later));
-            }),
-            Effect::Post(post) => shared.spawn(async move { push::post(&acting, post).await }),
-        }
-    }
-}
-
-impl World {
-    /// The time for something has come.
     fn come_to(&mut self, later: Later) {
         match later {
             Later::Due(interaction) => self.interaction_due(interaction),
@@ -73,5 +51,9 @@ impl World {
             Later::Release => self.release_held(),
             Later::Send { session, text, delivery } => self.send_frame(&session, &text, delivery),
         }
+    }
+
+    async fn post(shared: Arc<Shared>, post: Post) {
+        push::post(&shared, post).await;
     }
 }

@@ -62,8 +62,13 @@ impl World {
             }
         }
         let wanted = if guild.is_some() { intents::GUILD_MESSAGES } else { intents::DIRECT_MESSAGES };
+        let app = self.app.to_string();
         self.dispatch_as(name, guild, wanted, &|asked| {
-            if readable || asked & intents::MESSAGE_CONTENT != 0 { shown.clone() } else { silenced(&shown) }
+            if readable || asked & intents::MESSAGE_CONTENT != 0 {
+                shown.clone()
+            } else {
+                silenced(&shown, &app)
+            }
         });
     }
 
@@ -258,7 +263,7 @@ impl World {
 }
 
 /// A message as an app sees it that may not read what is said.
-fn silenced(shown: &Value) -> Value {
+fn silenced(shown: &Value, app: &str) -> Value {
     let mut silent = shown.clone();
     if let Some(fields) = silent.as_object_mut() {
         fields.insert("content".to_owned(), json!(""));
@@ -266,9 +271,10 @@ fn silenced(shown: &Value) -> Value {
             fields.insert(name.to_owned(), json!([]));
         }
         fields.shift_remove("poll");
-        if let Some(quoted) = fields.get_mut("referenced_message").filter(|quoted| quoted.is_object()) {
-            // What the app wrote itself stays readable where it is quoted; nothing says otherwise of others.
-            *quoted = silenced(quoted);
+        // What the app wrote itself stays readable where it is quoted.
+        let others = |quoted: &&mut Value| quoted.pointer("/author/id").is_some_and(|author| author != app);
+        if let Some(quoted) = fields.get_mut("referenced_message").filter(others) {
+            *quoted = silenced(quoted, app);
         }
     }
     silent

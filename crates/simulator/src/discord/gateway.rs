@@ -7,13 +7,9 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{
-    effect::{Effect, Later},
-    options::intents,
-    sessions::Socket,
-    world::World,
-};
+use super::{effect::Later, options::intents, sessions::Socket, world::World};
 use crate::shared::link::{Order, Orders};
+use crate::shared::tasks::Effect;
 
 /// The most bytes of what the app sends.
 const FRAME: usize = 4096;

@@ -2,22 +2,20 @@
 //!
 //! Invariant: an interaction is answered once, within three seconds, or has failed before the person's eyes.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
 use super::{
     components::find,
-    effect::{Effect, Later, Post},
+    effect::{Later, Post},
     ids::{Id, random},
     message::Message,
     people::Denied,
-    perms::{USE_APPLICATION_COMMANDS, VIEW_CHANNEL},
+    perms::VIEW_CHANNEL,
     world::World,
 };
+use crate::shared::tasks::Effect;
 
 /// The number of the type of a command.
 pub(crate) const COMMAND: u64 = 2;
@@ -56,23 +54,6 @@ pub(crate) struct Interaction {
     /// What messages that answer it are: 20 for a slash command, 23 for one of a menu, else 0.
     pub(crate) message_kind: u64,
     pub(crate) payload: Value,
-}
-
-/// A modal before a person's eyes.
-#[derive(Clone, Debug)]
-pub(crate) struct Modal {
-    pub(crate) custom_id: String,
-    pub(crate) title: String,
-    pub(crate) components: Vec<Value>,
-    pub(crate) source: Option<Id>,
-    pub(crate) channel: Id,
-}
-
-impl Modal {
-    /// The modal as the control shows it.
-    pub(crate) fn show(&self) -> Value {
-        json!({"custom_id": self.custom_id, "title": self.title, "components": self.components, "channel": self.channel.to_string()})
-    }
 }
 
 impl Interaction {
@@ -152,145 +133,8 @@ impl World {
         Ok(self.interact(COMPONENT, user, channel, Some(message), 0, more))
     }
 
-    /// A person runs a slash command. `options` holds values by name, or the options as Discord sends them.
-    pub(crate) fn command(
-        &mut self,
-        user: Id,
-        channel: Id,
-        name: &str,
-        options: &Value,
-    ) -> Result<Id, Denied> {
-        let known = self.known_command(user, channel, name, 1)?;
-        let mut resolved = Map::new();
-        let filled = if options.is_array() {
-            options.clone()
-        } else {
-            self.fill(&known, options, channel, &mut resolved)?
-        };
-        let mut data = command_data(&known, 1);
-        if filled.as_array().is_some_and(|list| !list.is_empty()) {
-            data.insert("options".to_owned(), filled);
-        }
-        if !resolved.is_empty() {
-            data.insert("resolved".to_owned(), Value::Object(resolved));
-        }
-        let kind = super::message::CHAT_INPUT_COMMAND;
-        Ok(self.interact(COMMAND, user, channel, None, kind, json!({"data": data})))
-    }
-
-    /// A person runs a command of the menu of a message.
-    pub(crate) fn shortcut(&mut self, user: Id, channel: Id, message: Id, name: &str) -> Result<Id, Denied> {
-        let known = self.known_command(user, channel, name, 3)?;
-        let found = self.channels.get(&channel).and_then(|channel| channel.message(message));
-        let shown = found.map(|found| self.show(found)).ok_or_else(|| format!("there is no {message}"))?;
-        let mut data = command_data(&known, 3);
-        let target = message.to_string();
-        data.insert("resolved".to_owned(), json!({"messages": {target.clone(): shown}}));
-        data.insert("target_id".to_owned(), json!(target));
-        let kind = super::message::CONTEXT_MENU_COMMAND;
-        Ok(self.interact(COMMAND, user, channel, None, kind, json!({"data": data})))
-    }
-
-    fn known_command(&self, user: Id, channel: Id, name: &str, kind: u64) -> Result<Value, Denied> {
-        let place = self.place(user, channel, VIEW_CHANNEL)?;
-        if place.guild.is_some() {
-            self.place(user, channel, USE_APPLICATION_COMMANDS)?;
-        }
-        if place.thread.as_ref().is_some_and(|thread| thread.archived) {
-            return Err(format!("{channel} is archived"));
-        }
-        let here = place.guild.and_then(|guild| self.commands.get(&Some(guild)));
-        let all = here.into_iter().chain(self.commands.get(&None)).flatten();
-        let mut found = all.filter(|command| {
-            command.get("name").is_some_and(|known| known == name)
-                && command.get("type").and_then(Value::as_u64).unwrap_or(1) == kind
-        });
-        found.next().cloned().ok_or_else(|| format!("there is no command {name}"))
-    }
-
-    /// The options of a command with these values, as Discord sends them.
-    fn fill(
-        &self,
-        command: &Value,
-        values: &Value,
-        channel: Id,
-        resolved: &mut Map<String, Value>,
-    ) -> Result<Value, Denied> {
-        let known = command.get("options").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let mut filled = Vec::new();
-        for option in known {
-            let name = option.get("name").and_then(Value::as_str).unwrap_or_default();
-            let kind = option.get("type").and_then(Value::as_u64).unwrap_or(3);
-            let Some(value) = values.get(name).filter(|value| !value.is_null()) else {
-                if option.get("required") == Some(&json!(true)) {
-                    return Err(format!("the option {name} is required"));
-                }
-                continue;
-            };
-            if kind <= 2 {
-                let inner = self.fill(option, value, channel, resolved)?;
-                filled.push(json!({"name": name, "type": kind, "options": inner}));
-                continue;
-            }
-            if let Some(id) = value.as_str().filter(|_| (6..=9).contains(&kind)) {
-                self.resolve(channel, kind, id, resolved);
-            }
-            filled.push(json!({"name": name, "type": kind, "value": value}));
-        }
-        Ok(json!(filled))
-    }
-
-    /// What an option or a choice of this type means.
-    fn resolve(&self, channel: Id, kind: u64, text: &str, resolved: &mut Map<String, Value>) {
-        let Ok(id) = text.parse::<Id>() else { return };
-        let guild = self.channels.get(&channel).and_then(|channel| channel.guild);
-        let mut put = |table: &str, value: Value| {
-            let table = resolved.entry(table).or_insert_with(|| json!({}));
-            if let Some(table) = table.as_object_mut() {
-                table.insert(text.to_owned(), value);
-            }
-        };
-        if matches!(kind, 6 | 9) && self.users.contains_key(&id) {
-            put("users", self.show_user(id));
-            if let Some(guild) = guild {
-                put("members", self.show_bare_member(guild, id));
-            }
-        }
-        let role = guild.and_then(|guild| self.guilds.get(&guild)).and_then(|guild| guild.roles.get(&id));
-        if let Some(role) = role.filter(|_| matches!(kind, 8 | 9)) {
-            put("roles", Self::show_role(role));
-        }
-        if let Some(place) = self.channels.get(&id).filter(|_| kind == 7) {
-            put("channels", self.show_channel(place));
-        }
-    }
-
-    /// A person sends a modal off, texts and choices by `custom_id`. An error is what the client refuses.
-    pub(crate) fn submit(
-        &mut self,
-        user: Id,
-        values: &BTreeMap<String, Value>,
-    ) -> Result<Result<Id, Value>, Denied> {
-        let modal = self.modals.get(&user).cloned().ok_or_else(|| format!("{user} has no modal open"))?;
-        let mut errors = Map::new();
-        let filled: Vec<Value> = modal
-            .components
-            .iter()
-            .filter_map(|component| filled_in(component, values, &mut errors))
-            .collect();
-        if !errors.is_empty() {
-            return Ok(Err(Value::Object(errors)));
-        }
-        self.modals.remove(&user);
-        let mut more = json!({"data": {"custom_id": modal.custom_id, "components": filled}});
-        let source = modal.source.and_then(|id| self.channels.get(&modal.channel)?.messages.get(&id));
-        if let (Some(source), Some(more)) = (source, more.as_object_mut()) {
-            more.insert("message".to_owned(), self.show(source));
-        }
-        Ok(Ok(self.interact(MODAL_SUBMIT, user, modal.channel, modal.source, 0, more)))
-    }
-
-    fn interact(
+    /// Something begins that the app has to answer.
+    pub(crate) fn interact(
         &mut self,
         kind: u64,
         user: Id,
@@ -413,17 +257,6 @@ impl World {
     }
 }
 
-fn command_data(command: &Value, kind: u64) -> Map<String, Value> {
-    let mut data = Map::new();
-    for name in ["id", "name", "guild_id"] {
-        if let Some(value) = command.get(name) {
-            data.insert(name.to_owned(), value.clone());
-        }
-    }
-    data.insert("type".to_owned(), json!(kind));
-    data
-}
-
 /// The `custom_id` of the button with this label.
 fn by_label(value: &Value, label: &str) -> Option<String> {
     match value {
@@ -450,56 +283,5 @@ fn allowed_choice(select: &Value, values: &[&str]) -> Result<(), Denied> {
     match values.iter().find(|value| !known(value)) {
         Some(value) => Err(format!("there is no choice {value}")),
         None => Ok(()),
-    }
-}
-
-/// A component of a modal as it is sent off; what the client refuses is left in `errors`.
-fn filled_in(
-    component: &Value,
-    values: &BTreeMap<String, Value>,
-    errors: &mut Map<String, Value>,
-) -> Option<Value> {
-    let kind = component.get("type").and_then(Value::as_u64).unwrap_or_default();
-    let id = component.get("id").cloned().unwrap_or_default();
-    match kind {
-        1 => {
-            let inner = component.get("components").and_then(Value::as_array).into_iter().flatten();
-            let inner: Vec<Value> = inner.filter_map(|it| filled_in(it, values, errors)).collect();
-            Some(json!({"type": 1, "id": id, "components": inner}))
-        }
-        18 => {
-            let inner = filled_in(component.get("component")?, values, errors)?;
-            Some(json!({"type": 18, "id": id, "component": inner}))
-        }
-        4 => {
-            let name = component.get("custom_id").and_then(Value::as_str).unwrap_or_default();
-            let given = values.get(name).or_else(|| component.get("value"));
-            let text = given.and_then(Value::as_str).unwrap_or_default();
-            let length = text.chars().count() as u64;
-            let bound = |name: &str| component.get(name).and_then(Value::as_u64);
-            let required = component.get("required") != Some(&json!(false));
-            if required && length == 0 {
-                errors.insert(name.to_owned(), json!("This field is required"));
-            } else if length > bound("max_length").unwrap_or(4000)
-                || length > 0 && length < bound("min_length").unwrap_or(0)
-            {
-                errors.insert(name.to_owned(), json!("The length is wrong"));
-            }
-            Some(json!({"type": 4, "id": id, "custom_id": name, "value": text}))
-        }
-        3 | 5..=8 => {
-            let name = component.get("custom_id").and_then(Value::as_str).unwrap_or_default();
-            let chosen = match values.get(name) {
-                Some(Value::Array(list)) => list.clone(),
-                Some(one) => vec![one.clone()],
-                None => Vec::new(),
-            };
-            let required = component.get("required") != Some(&json!(false));
-            if required && chosen.is_empty() {
-                errors.insert(name.to_owned(), json!("This field is required"));
-            }
-            Some(json!({"type": kind, "id": id, "custom_id": name, "values": chosen}))
-        }
-        _ => None,
     }
 }

@@ -6,8 +6,9 @@ use super::{
     components::{self, For},
     content::{Content, Handed},
     ids::{Id, now_ms},
-    interaction::{COMMAND, COMPONENT, Interaction, MODAL_SUBMIT, Modal},
+    interaction::{COMMAND, COMPONENT, Interaction, MODAL_SUBMIT},
     message::{EPHEMERAL, LOADING, Message},
+    modal::Modal,
     refusal::{Faults, Refusal},
     world::World,
 };

@@ -11,11 +11,12 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    effect::{Effect, Later},
+    effect::Later,
     ids::{Id, random},
     world::World,
 };
 use crate::shared::link::{Order, Orders};
+use crate::shared::tasks::Effect;
 
 /// How long dispatches are held back for a change of their order.
 const HELD_AT_MOST: Duration = Duration::from_secs(2);

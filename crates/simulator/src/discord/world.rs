@@ -1,7 +1,7 @@
 //! Everything that the simulated Discord knows.
 //!
 //! Invariant: all of it is behind one lock, which is never held across a wait; what takes time is left behind as an
-//! [`Effect`] and carried out after the lock is gone.
+//! [`crate::shared::tasks::Effect`] and carried out after the lock is gone.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -12,17 +12,18 @@ use serde_json::{Value, json};
 
 use super::{
     Options,
-    effect::Effect,
     ids::{self, Id, Snowflakes},
-    interaction::{Interaction, Modal},
+    interaction::Interaction,
     limits::Limits,
     message::Message,
+    modal::Modal,
     options::{APP, Events},
     seed,
     sessions::Sessions,
     sign::Signer,
 };
 use crate::shared::fault::Fault;
+use crate::shared::tasks::Effects;
 
 /// The bot token at the start.
 pub(crate) const TOKEN: &str = "MTQ1MDAwMDAwMDAwMDAwMDAwMQ.sim.secret";
@@ -158,7 +159,7 @@ pub(crate) struct World {
     /// What went wrong before a person's eyes.
     pub(crate) mishaps: Vec<Value>,
     /// What is still to be carried out.
-    pub(crate) effects: Vec<Effect>,
+    pub(crate) effects: Effects<World>,
 }
 
 impl World {

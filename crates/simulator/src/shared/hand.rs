@@ -1,5 +1,7 @@
 //! The plumbing of a control: a client of `/sim/*`.
 
+use std::time::{Duration, Instant};
+
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -54,6 +56,21 @@ impl Hand {
     pub(crate) async fn typed<T: DeserializeOwned>(&self, operation: &str, body: Value) -> Result<T, Error> {
         let value = self.ask(operation, body).await?;
         serde_json::from_value(value).map_err(|error| form(operation, &error))
+    }
+}
+
+/// Looks again and again until there is something. `Err` inside is what to say of what was there when the time ran out.
+pub(crate) async fn wait<T>(
+    within: Duration,
+    mut look: impl AsyncFnMut() -> Result<Result<T, String>, Error>,
+) -> Result<T, Error> {
+    let began = Instant::now();
+    loop {
+        match look().await? {
+            Ok(found) => return Ok(found),
+            Err(there) if began.elapsed() > within => return Err(Error::Waited(there)),
+            Err(_) => tokio::time::sleep(Duration::from_millis(25)).await,
+        }
     }
 }
 

@@ -5,20 +5,39 @@
 use std::{
     future::Future,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use tokio::task::JoinSet;
 
+/// What takes time, left behind under the lock.
+#[derive(Debug)]
+pub(crate) enum Effect<Later, Post> {
+    /// Do something later.
+    After(Duration, Later),
+    /// Send something to the app's address.
+    Post(Post),
+}
+
+/// What is left behind in a world.
+pub(crate) type Effects<W> = Vec<Effect<<W as Lives>::Later, <W as Lives>::Post>>;
+
 /// Everything that a simulated platform knows.
 pub(crate) trait Lives: Sized + Send + 'static {
-    /// What takes time, left behind under the lock.
-    type Effect: Send;
+    /// Something to do later.
+    type Later: Send + 'static;
 
-    /// What was left behind since this was asked last.
-    fn take_effects(&mut self) -> Vec<Self::Effect>;
+    /// Something that goes to the app's address.
+    type Post: Send + 'static;
 
-    /// Begins to carry something out.
-    fn carry_out(shared: &Arc<Shared<Self>>, effect: Self::Effect);
+    /// Where it is left behind what takes time.
+    fn effects(&mut self) -> &mut Effects<Self>;
+
+    /// The time for something has come.
+    fn come_to(&mut self, later: Self::Later);
+
+    /// Sends something to the app's address.
+    fn post(shared: Arc<Shared<Self>>, post: Self::Post) -> impl Future<Output = ()> + Send;
 }
 
 /// What all parts of a simulator hold on to.
@@ -56,11 +75,26 @@ impl<W: Lives> Shared<W> {
         let (result, effects) = {
             let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
             let result = act(&mut world);
-            (result, world.take_effects())
+            (result, std::mem::take(world.effects()))
         };
         for effect in effects {
-            W::carry_out(self, effect);
+            self.carry_out(effect);
         }
         result
+    }
+
+    fn carry_out(self: &Arc<Self>, effect: Effect<W::Later, W::Post>) {
+        let acting = Arc::clone(self);
+        match effect {
+            Effect::After(wait, later) => self.spawn(async move {
+                tokio::time::sleep(wait).await;
+                acting.come_to(later);
+            }),
+            Effect::Post(post) => self.spawn(W::post(acting, post)),
+        }
+    }
+
+    fn come_to(self: &Arc<Self>, later: W::Later) {
+        self.with(|world| world.come_to(later));
     }
 }

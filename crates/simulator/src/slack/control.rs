@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::Error;
 use crate::shared::hand::{Hand, form};
 
-pub use shapes::{Call, Channel, Click, Delivery, Load, Message, Said, Socket, Submitted};
+pub use crate::shared::load::Load;
+pub use shapes::{Call, Channel, Click, Delivery, Message, Said, Socket, Submitted};
 
 /// Plays people and faults in one simulator.
 #[derive(Clone, Debug)]

@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::{
-    effect::{Effect, Later, Outcome, Post},
+    effect::{Later, Outcome, Post},
     ids,
     options::Events,
     world::World,
 };
+use crate::shared::tasks::Effect;
 
 /// How long the app may take to acknowledge.
 const ACK_WITHIN: Duration = Duration::from_secs(3);

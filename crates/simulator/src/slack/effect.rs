@@ -4,15 +4,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Something to do.
-#[derive(Debug)]
-pub(crate) enum Effect {
-    /// Do something later.
-    After(Duration, Later),
-    /// Send a delivery to the app's address.
-    Post(Post),
-}
-
 /// Something to do later.
 #[derive(Clone, Debug)]
 pub(crate) enum Later {

@@ -4,33 +4,20 @@ use std::sync::Arc;
 
 use super::{
     Shared,
-    effect::{Effect, Later},
+    effect::{Later, Post},
     push,
     world::World,
 };
-use crate::shared::tasks::Lives;
+use crate::shared::tasks::{Effects, Lives};
 
 impl Lives for World {
-    type Effect = Effect;
+    type Later = Later;
+    type Post = Post;
 
-    fn take_effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
+    fn effects(&mut self) -> &mut Effects<Self> {
+        &mut self.effects
     }
 
-    fn carry_out(shared: &Arc<Shared>, effect: Effect) {
-        let acting = Arc::clone(shared);
-        match effect {
-            Effect::After(wait, later) => shared.spawn(async move {
-                tokio::time::sleep(wait).await;
-                acting.with(|world| world.come_to(later));
-            }),
-            Effect::Post(post) => shared.spawn(async move { push::post(&acting, post).await }),
-        }
-    }
-}
-
-impl World {
-    /// The time for something has come.
     fn come_to(&mut self, later: Later) {
         match later {
             Later::Attempt { delivery } => self.attempt(delivery),
@@ -39,5 +26,9 @@ impl World {
             Later::Release => self.release_held(),
             Later::StatusEnds { channel, thread, number } => self.end_status(&channel, &thread, number),
         }
+    }
+
+    async fn post(shared: Arc<Shared>, post: Post) {
+        push::post(&shared, post).await;
     }
 }

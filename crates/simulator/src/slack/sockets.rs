@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{
-    effect::{Effect, Later},
+    effect::Later,
     ids,
     world::{APP, World},
 };
 use crate::shared::link::{Order, Orders};
+use crate::shared::tasks::Effect;
 
 /// How many sockets an app may hold.
 pub(crate) const AT_MOST: usize = 10;

@@ -1,7 +1,7 @@
 //! Everything that the simulated Slack knows.
 //!
 //! Invariant: all of it is behind one lock, which is never held across a wait; what takes time is left behind as an
-//! [`Effect`] and carried out after the lock is gone.
+//! [`crate::shared::tasks::Effect`] and carried out after the lock is gone.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use super::{
     Options,
     deliveries::Deliveries,
-    effect::Effect,
     files::File,
     hooks::Hook,
     ids::Stamps,
@@ -26,6 +25,7 @@ use super::{
     sockets::Sockets,
 };
 use crate::shared::fault::Fault;
+use crate::shared::tasks::Effects;
 
 /// The app that is simulated as installed.
 pub(crate) const APP: &str = "A0SIM0001";
@@ -150,7 +150,7 @@ pub(crate) struct World {
     /// What went wrong before a person's eyes.
     pub(crate) mishaps: Vec<Value>,
     /// What is still to be carried out.
-    pub(crate) effects: Vec<Effect>,
+    pub(crate) effects: Effects<World>,
 }
 
 impl World {

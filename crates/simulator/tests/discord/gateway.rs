@@ -69,6 +69,13 @@ async fn what_is_said_is_left_out_where_the_app_may_not_read_it() -> Result<(), 
     app.post(GENERAL, json!({"content": "mine", "nonce": "n1"})).await?;
     let own = link.event("MESSAGE_CREATE").await?;
     assert_eq!((own["content"].as_str(), own["nonce"].as_str()), (Some("mine"), Some("n1")));
+    let theirs = app.control.say(ANA, GENERAL, "theirs").await?;
+    link.event("MESSAGE_CREATE").await?;
+    for (quoted, text) in [(own["id"].as_str().unwrap_or_default(), "mine"), (&theirs.id, "")] {
+        let ask = json!({"user": BEN, "channel": GENERAL, "text": "so", "reply_to": quoted, "quiet": true});
+        app.control.say_as(ask).await?;
+        assert_eq!(link.event("MESSAGE_CREATE").await?["referenced_message"]["content"], text);
+    }
     app.control.say(ANA, PRIVATE, "hidden").await.err().ok_or("Ana does not see it")?;
     app.control.say(BEN, PRIVATE, "the app does not see this").await?;
     app.control.say(BEN, GENERAL, "seen").await?;

@@ -1,13 +1,12 @@
 //! What a test looks at.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{Call, Channel, Control, Delivery, Interaction, Message, Session, Socket};
 use crate::discord::Error;
-
-const PAUSE: Duration = Duration::from_millis(25);
+use crate::shared::hand::wait;
 
 impl Control {
     /// The messages of a channel or thread, oldest first, those that only one person sees included.
@@ -27,18 +26,15 @@ impl Control {
         within: Duration,
         wanted: impl Fn(&Message) -> bool,
     ) -> Result<Message, Error> {
-        let began = Instant::now();
-        loop {
+        wait(within, async || {
             let mut found = self.messages(channel).await?;
             if let Some(index) = found.iter().position(&wanted) {
-                return Ok(found.swap_remove(index));
+                return Ok(Ok(found.swap_remove(index)));
             }
-            if began.elapsed() > within {
-                let texts: Vec<String> = found.into_iter().map(|message| message.text).collect();
-                return Err(Error::Waited(format!("{channel} holds {texts:?}")));
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
+            let texts: Vec<String> = found.into_iter().map(|message| message.text).collect();
+            Ok(Err(format!("{channel} holds {texts:?}")))
+        })
+        .await
     }
 
     /// An interaction as it stands.
@@ -53,17 +49,12 @@ impl Control {
 
     /// Waits until an interaction is answered, or has failed before the person's eyes.
     pub async fn outcome(&self, id: &str, within: Duration) -> Result<Interaction, Error> {
-        let began = Instant::now();
-        loop {
+        wait(within, async || {
             let found = self.interaction(id).await?;
-            if found.state != "pending" {
-                return Ok(found);
-            }
-            if began.elapsed() > within {
-                return Err(Error::Waited(format!("the interaction {id} is pending")));
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
+            let pending = found.state == "pending";
+            Ok(if pending { Err(format!("the interaction {id} is pending")) } else { Ok(found) })
+        })
+        .await
     }
 
     /// Who types in a channel: `user` and `at_us`. A message takes all of them away.

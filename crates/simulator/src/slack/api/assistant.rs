@@ -5,10 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Answer, Args, Caller, Refusal, World};
-use crate::slack::{
-    effect::{Effect, Later},
-    world::Sort,
-};
+use crate::shared::tasks::Effect;
+use crate::slack::{effect::Later, world::Sort};
 
 /// A status goes away by itself after this time.
 const STATUS_STAYS: Duration = Duration::from_secs(120);

@@ -1,10 +1,11 @@
 //! What a test looks at.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{Call, Channel, Control, Delivery, Message, Socket};
+use crate::shared::hand::wait;
 use crate::slack::Error;
 
 impl Control {
@@ -30,18 +31,15 @@ impl Control {
         within: Duration,
         wanted: impl Fn(&Message) -> bool,
     ) -> Result<Message, Error> {
-        let began = Instant::now();
-        loop {
+        wait(within, async || {
             let mut found = self.messages(channel, None).await?;
             if let Some(index) = found.iter().position(&wanted) {
-                return Ok(found.swap_remove(index));
+                return Ok(Ok(found.swap_remove(index)));
             }
-            if began.elapsed() > within {
-                let texts: Vec<String> = found.into_iter().map(|message| message.text).collect();
-                return Err(Error::Waited(format!("{channel} holds {texts:?}")));
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
+            let texts: Vec<String> = found.into_iter().map(|message| message.text).collect();
+            Ok(Err(format!("{channel} holds {texts:?}")))
+        })
+        .await
     }
 
     /// What the app says that it is doing in a thread.
