@@ -7,7 +7,7 @@
 mod world;
 
 use testkit::channel_laws::Rig;
-use world::{Person, Talks};
+use world::rig::{Person, Talks};
 
 async fn in_thread() -> Box<dyn Rig> {
     Person::rig(Talks::InAThread, false).await

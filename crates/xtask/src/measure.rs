@@ -3,7 +3,7 @@
 //! A number alone says little about one's own machine, so the floor is measured on the same machine and disk at the same
 //! time: a bare request to the page, and one write that is made durable.
 
-mod slack;
+mod simulated;
 
 use std::{
     fs::{self, File},
@@ -71,7 +71,9 @@ pub(crate) fn run(binary: Option<PathBuf>) -> Told<()> {
     turns(&bench, &gateway)?;
     row("resident after that", &format!("{:.1} MB", gateway.resident()?), None);
     drop(gateway);
-    slack::turns(&bench, &target)?;
+    for platform in &simulated::PLATFORMS {
+        simulated::turns(&bench, &target, platform)?;
+    }
     fs::remove_dir_all(&bench.folder).map_err(|error| error.to_string())
 }
 
@@ -156,13 +158,10 @@ impl Bench {
         Ok(Self { binary, folder, port })
     }
 
-    /// The same binary in another folder, connected to a simulated Slack.
-    fn with_slack(&self, folder: PathBuf, api: &str) -> Told<Self> {
+    /// The same binary in another folder, with a channel more.
+    fn with(&self, folder: PathBuf, channel: &str) -> Told<Self> {
         let port = free_port().map_err(|error| error.to_string())?;
-        let more = format!(
-            "\n[channels.slack]\nkind = \"slack\"\napi = \"{api}\"\n[channels.slack.limits]\nposts_per_second = 500.0\n\
-             posts_at_once = 500\n[[routes]]\nagent = \"support\"\n"
-        );
+        let more = format!("\n{channel}\n[[routes]]\nagent = \"support\"\n");
         fs::write(folder.join("config.toml"), config(port)? + &more).map_err(|error| error.to_string())?;
         Ok(Self { binary: self.binary.clone(), folder, port })
     }
@@ -173,8 +172,8 @@ impl Bench {
         let mut command = Command::new(&self.binary);
         command.args(["--config", "config.toml", "run"]).current_dir(&self.folder);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        // What the simulated Slack takes; nothing else looks at them.
-        command.env("SLACK_BOT_TOKEN", "xoxb-sim-1-secret").env("SLACK_APP_TOKEN", "xapp-sim-secret");
+        // What the simulated platforms take; nothing else looks at them.
+        command.envs(simulated::TOKENS);
         let began = Instant::now();
         let child = command.spawn().map_err(|error| format!("{}: {error}", self.binary.display()))?;
         let mut gateway = Gateway { child, port: self.port, ready: Duration::ZERO };

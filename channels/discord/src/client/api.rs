@@ -138,7 +138,7 @@ impl Api {
         let lost = |error: reqwest::Error| Fault::on_the_way(call.what, error);
         let mut answer = request.send().await.map_err(lost)?;
         let status = answer.status().as_u16();
-        self.limits.learn(&call.route, status, answer.headers(), Instant::now());
+        self.limits.learn(&call.route, call.signed, status, answer.headers(), Instant::now());
         let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
         let (after, global) =
             (header("retry-after").and_then(seconds), header("x-ratelimit-global").is_some());

@@ -59,6 +59,8 @@ impl From<Fault> for Error {
 /// What one of Discord's refusals means.
 fn meaning(what: &str, status: u16, code: Option<u64>, told: String) -> Error {
     match (status, code) {
+        // The token of a gesture is old, or its answer was given: nothing is wrong with the bot's.
+        (_, Some(50027 | 10015 | 10062 | 40060)) => Error::refused(told),
         (401, _) => Error::misconfigured(
             format!("Discord does not accept the token, to {what}"),
             "reset the token under Bot in the developer portal, and put the new one into the environment",
@@ -73,7 +75,6 @@ fn meaning(what: &str, status: u16, code: Option<u64>, told: String) -> Error {
         ),
         (_, Some(50278)) => Error::refused("this person shares no server with the bot"),
         (_, Some(40333)) => Error::refused(told),
-        (_, Some(50027 | 10015 | 10062 | 40060)) => Error::refused(told),
         (404, _) => Error::refused(told),
         (403, _) => Error::misconfigured(told, permission(what)),
         (408 | 425, _) => Error::ambiguous(told),
@@ -121,7 +122,7 @@ mod tests {
             assert_eq!(error.kind, ErrorKind::Misconfigured, "{status} {code}");
             assert!(error.remedy.is_some() && !error.to_string().contains('\u{202e}'), "{error}");
         }
-        for (status, code) in [(403, 50007), (404, 10003), (400, 50035)] {
+        for (status, code) in [(403, 50007), (404, 10003), (400, 50035), (401, 50027)] {
             assert_eq!(of("send a message", status, code).kind, ErrorKind::Refused, "{status} {code}");
         }
         assert_eq!(of("send a message", 502, 0).kind, ErrorKind::Ambiguous);

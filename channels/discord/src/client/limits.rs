@@ -89,8 +89,9 @@ impl Limits {
         Turn::Now
     }
 
-    /// Notes what an answer says of its bucket, and whether it was a refusal that counts.
-    pub(super) fn learn(&self, route: &str, status: u16, headers: &HeaderMap, now: Instant) {
+    /// Notes what an answer says of its bucket, and whether it was a refusal that counts. `signed`: whether the request carried
+    /// the bot's token.
+    pub(super) fn learn(&self, route: &str, signed: bool, status: u16, headers: &HeaderMap, now: Instant) {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let mut state = self.state();
         let shared = header("x-ratelimit-scope") == Some("shared");
@@ -99,8 +100,10 @@ impl Limits {
             let fresh = now.duration_since(since) >= REFUSED_WINDOW;
             state.refused = Some(if fresh { (now, 1) } else { (since, count + 1) });
         }
-        state.token_refused =
-            (status == 401).then_some(now).or(state.token_refused.filter(|_| status >= 300));
+        if signed {
+            let still = state.token_refused.filter(|_| status >= 300);
+            state.token_refused = (status == 401).then_some(now).or(still);
+        }
         let left = header("x-ratelimit-remaining").and_then(|left| left.parse().ok());
         let after = header("x-ratelimit-reset-after").and_then(seconds);
         if let (Some(left), Some(after)) = (left, after) {
@@ -149,7 +152,7 @@ mod tests {
         let (limits, now) = (Limits::default(), Instant::now());
         let told = headers(&[("x-ratelimit-remaining", "1"), ("x-ratelimit-reset-after", "2.5")]);
         assert_eq!(limits.turn("a", true, now), Turn::Now);
-        limits.learn("a", 200, &told, now);
+        limits.learn("a", true, 200, &told, now);
         assert_eq!(limits.turn("a", true, now), Turn::Now);
         assert_eq!(limits.turn("a", true, now), Turn::After(Duration::from_millis(2_500)));
         assert_eq!(limits.turn("b", true, now), Turn::Now);
@@ -171,13 +174,13 @@ mod tests {
     fn refusals_end_asking_long_before_the_address_is_banned() {
         let (limits, now) = (Limits::default(), Instant::now());
         for _ in 0..REFUSED_MAX {
-            limits.learn("a", 403, &headers(&[]), now);
+            limits.learn("a", true, 403, &headers(&[]), now);
         }
         assert!(matches!(limits.turn("a", true, now), Turn::Banned(_)));
         assert_eq!(limits.turn("a", true, now + REFUSED_WINDOW), Turn::Now);
         let shared = Limits::default();
         for _ in 0..REFUSED_MAX {
-            shared.learn("a", 429, &headers(&[("x-ratelimit-scope", "shared")]), now);
+            shared.learn("a", true, 429, &headers(&[("x-ratelimit-scope", "shared")]), now);
         }
         assert_eq!(shared.turn("a", true, now), Turn::Now);
     }
@@ -185,7 +188,9 @@ mod tests {
     #[test]
     fn a_refused_token_is_not_tried_again_at_once() {
         let (limits, now) = (Limits::default(), Instant::now());
-        limits.learn("a", 401, &headers(&[]), now);
+        limits.learn("a", false, 401, &headers(&[]), now);
+        assert_eq!(limits.turn("b", true, now), Turn::Now, "that was the token of a gesture");
+        limits.learn("a", true, 401, &headers(&[]), now);
         assert_eq!(limits.turn("b", true, now), Turn::NotWithThisToken);
         assert_eq!(limits.turn("b", true, now + TOKEN_AGAIN), Turn::Now);
     }

@@ -109,7 +109,7 @@ impl Client {
         let whole = arguments(outgoing);
         let mut parts = parts(outgoing, attempt, whole.as_deref());
         let there = if attempt.number > 1 {
-            self.read_back(&target, outgoing, &parts).await?
+            self.read_back(spot, &target, outgoing, &parts).await?
         } else {
             BTreeMap::new()
         };
@@ -197,6 +197,7 @@ impl Client {
     /// The parts that are there, by their number.
     async fn read_back(
         &self,
+        spot: &Spot,
         target: &Target,
         outgoing: &Outgoing,
         parts: &[Part<'_>],
@@ -204,17 +205,27 @@ impl Client {
         let since = outgoing.at.checked_sub(jiff::SignedDuration::from_secs(CLOCKS_S));
         let since = since.unwrap_or(Timestamp::UNIX_EPOCH);
         let us = self.us();
-        let mut ours: Vec<Value> = Vec::new();
-        let mut after = id_at(since);
-        for _ in 0..PAGES_MAX {
-            let page = self.api.messages(&target.channel, &after).await?;
-            let full = page.len() >= PAGE;
-            if let Some(last) = page.last().and_then(|message| chat::payload::text(message, &["id"])) {
-                last.clone_into(&mut after);
-            }
-            ours.extend(page.into_iter().filter(|message| is_ours(message, &us)));
-            if !full {
-                break;
+        // The first answer to a command is in its channel, the others are in the thread below.
+        let mut conversations = vec![target.channel.as_str()];
+        if let (Spot::Channel { channel, .. }, Some(_)) = (spot, command_of(spot))
+            && *channel != target.channel
+        {
+            conversations.insert(0, channel);
+        }
+        let mut ours: Vec<(&str, Value)> = Vec::new();
+        for conversation in conversations {
+            let mut after = id_at(since);
+            for _ in 0..PAGES_MAX {
+                let page = self.api.messages(conversation, &after).await?;
+                let full = page.len() >= PAGE;
+                if let Some(last) = page.last().and_then(|message| chat::payload::text(message, &["id"])) {
+                    last.clone_into(&mut after);
+                }
+                let said = page.into_iter().filter(|message| is_ours(message, &us));
+                ours.extend(said.map(|message| (conversation, message)));
+                if !full {
+                    break;
+                }
             }
         }
         // What earlier messages of this place are is not this one, though it may say the same.
@@ -228,21 +239,21 @@ impl Client {
             .filter(|sent| sent.amends.is_none() && sent.only.is_none())
             .flat_map(|sent| encode::posts(&sent))
         {
-            if let Some(n) = ours.iter().position(|message| post.is(message)) {
+            if let Some(n) = ours.iter().position(|(_, message)| post.is(message)) {
                 ours.remove(n);
             }
         }
         let mut there = BTreeMap::new();
         for (n, part) in parts.iter().enumerate() {
-            let found = ours.iter().position(|message| match part {
+            let found = ours.iter().position(|(_, message)| match part {
                 Part::Post(post) => post.is(message) || introduced(post, message),
                 // Discord writes some names its own way.
                 Part::File { bytes, .. } => file_of(message) == Some(bytes.len() as u64),
             });
             if let Some(found) = found {
-                let message = ours.remove(found);
+                let (conversation, message) = ours.remove(found);
                 let id = chat::payload::text(&message, &["id"]).unwrap_or_default();
-                there.insert(n, Ref::message(&target.channel, id));
+                there.insert(n, Ref::message(conversation, id));
             }
         }
         tracing::info!(channel = %self.config.channel, key = %outgoing.key, found = there.len(), "read back what may have arrived");

@@ -1,6 +1,6 @@
 //! A simulated Discord, and the channel that is connected to it.
 
-mod rig;
+pub(crate) mod rig;
 
 use std::{
     path::Path,
@@ -12,14 +12,18 @@ use channel::{Channel, ChannelName, Health, HealthState, Ingress, Kind, Setup};
 use channel_discord::{Discord, Settings};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use simulator::discord::{Control, Discord as Simulated, Options};
+use simulator::discord::{Control, Discord as Simulated, Options, options as known};
 use testkit::doubles::InboxDouble;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use rig::{Person, Talks};
-pub(crate) use simulator::discord::options::{ANA, APP, GENERAL};
-
+pub(crate) const ANA: &str = known::ANA;
+pub(crate) const APP: &str = known::APP;
+pub(crate) const BEN: &str = known::BEN;
+pub(crate) const CY: &str = known::CY;
+pub(crate) const GENERAL: &str = known::GENERAL;
+pub(crate) const GUILD: &str = known::GUILD;
+pub(crate) const OPS: &str = known::OPS;
 /// Long enough for a loaded machine; nothing waits this long when it works.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use channel::{Channel, ChannelName, Place};
 use channel_discord::Discord;
-use serde_json::{Value, json};
+use serde_json::json;
 use simulator::discord::{Click, Control, Discord as Simulated, Message};
 use testkit::channel_laws::{Gesture, Rig, Shown};
 
@@ -289,9 +289,4 @@ fn read(text: &str) -> (String, Vec<String>) {
         }
     }
     (words, alive)
-}
-
-/// What a person is shown alone, wherever they are.
-pub(crate) fn value_of(element: &Value, key: &str) -> String {
-    element[key].as_str().unwrap_or_default().to_owned()
 }
