@@ -43,7 +43,7 @@ async fn ten_thousand_messages_over_broken_connections_come_once_each() {
         if breaks == 4 {
             // A second for the session to be kept, and then nothing more is.
             tokio::time::sleep(Duration::from_secs(2)).await;
-            world.kill(json!({}));
+            world.kill(json!({})).await;
             world.begin();
         }
         tokio::time::sleep(Duration::from_millis(700)).await;
@@ -70,7 +70,7 @@ async fn a_session_that_cannot_be_gone_on_with_is_read_again() {
     world.inbox.taken_count(2).await;
     // The places are kept every two seconds.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
-    world.kill(json!({ "backfill": { "messages": 5000 } }));
+    world.kill(json!({ "backfill": { "messages": 5000 } })).await;
     world.control.load(&load(500, None)).await.unwrap();
     let elsewhere = world.control.say(BEN, crate::world::OPS, "@switchboard a first mention").await.unwrap();
     world.control.forget_sessions().await.unwrap();
@@ -197,10 +197,29 @@ async fn what_the_store_does_not_take_waits_and_a_dead_process_loses_none_of_it(
         world.control.dm(ANA, &format!("message {n}")).await.unwrap();
     }
     world.inbox.came_count(1).await;
-    world.kill(json!({}));
+    world.kill(json!({})).await;
     world.inbox.away(false);
     world.listen().await;
     let taken = world.inbox.taken_count(5).await;
     let words: Vec<&str> = taken.iter().map(text).collect();
     assert_eq!(words, ["message 0", "message 1", "message 2", "message 3", "message 4"]);
+}
+
+/// A session is kept only up to what is durable: what a dying process had in its hands is sent again to the next one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_durable_is_sent_again_after_a_restart() {
+    let mut world = World::start().await;
+    // The store works, and whatever it says gets lost.
+    world.inbox.loses_answers(true);
+    world.control.dm(ANA, "keep this").await.unwrap();
+    world.inbox.came_count(1).await;
+    // The session is kept every second.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    world.kill(json!({})).await;
+    world.inbox.loses_answers(false);
+    let before = world.inbox.came().len();
+    world.listen().await;
+    assert_eq!(text(&world.inbox.came_count(before + 1).await[before]), "keep this");
+    assert_eq!(world.inbox.taken().len(), 1);
+    assert_eq!(world.control.sessions().await.unwrap().len(), 1, "the session went on");
 }

@@ -118,9 +118,12 @@ impl World {
     }
 
     /// Ends as a process that is killed does: nothing is said, nothing is kept any more; another one takes its place.
-    pub(crate) fn kill(&mut self, settings: Value) {
-        let (_, task) = self.listening.take().unwrap();
+    pub(crate) async fn kill(&mut self, settings: Value) {
+        let (stop, task) = self.listening.take().unwrap();
         task.abort();
+        let _ = task.await;
+        // What it began ends with it; what it would have kept at its end is not kept any more.
+        stop.cancel();
         self.discord = open(&self.simulated, settings);
     }
 

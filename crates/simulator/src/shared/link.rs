@@ -82,6 +82,8 @@ async fn serve(stream: TcpStream, peer: impl Peer) {
         *refusal.status_mut() = StatusCode::FORBIDDEN;
         Err(refusal)
     };
+    // Small frames go at once, as from a server far away.
+    let _ = stream.set_nodelay(true);
     let Ok(stream) = accept_hdr_async(stream, admit).await else { return };
     let (orders, inbox) = mpsc::unbounded_channel();
     let id = peer.join(orders);
