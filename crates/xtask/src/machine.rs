@@ -59,6 +59,16 @@ const NEEDS: &[Need] = &[
         any_of: &["/usr/bin/openssl"],
         purpose: "makes the mail servers' certificate",
     },
+    Need {
+        package: "python3-venv",
+        any_of: &[
+            "/usr/lib/python3.11/ensurepip/__init__.py",
+            "/usr/lib/python3.12/ensurepip/__init__.py",
+            "/usr/lib/python3.13/ensurepip/__init__.py",
+            "/usr/lib/python3.14/ensurepip/__init__.py",
+        ],
+        purpose: "installs the client that the simulated Discord is proven honest with",
+    },
 ];
 
 /// Installs as root. Debian starts a service when its package is installed, unless this one file says no; the tests
