@@ -186,6 +186,44 @@ async fn other_arguments_are_filled_in_and_run() {
     assert_eq!(started(&world).await, 1);
 }
 
+/// What does not fit is refused with the form still there; what is left as it stood runs as it was asked, to the byte.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_was_changed_in_a_form_is_changed() {
+    let mut provider = Provider::open().await;
+    let config =
+        format!("{LOCAL}[models.default]\nproviders = [\"one\"]\n{}", provider.config("one", "openai", ""));
+    let mut world = World::new(&config).env("ONE_KEY", "a-key-0123456789");
+    world.start().await;
+    let mut driver = Driver::start().await;
+    let window = driver.window(Screen::Desk).await;
+    window.visit(world.port, "/").await;
+    window.say("refund 120 EUR for order 1002").await;
+    // A text area has no \r\n.
+    let reason = "The lamp is\r\nbroken.";
+    let asked = provider.next().await;
+    asked.call("refund", &json!({ "order_id": "1002", "amount": 120, "reason": reason }));
+    window.click("choice-edit").await;
+    window.until("the form", "by('input-amount')?.value === '120'").await;
+    let amount = async |text: &str| {
+        window.eval("(by('input-amount').value = '', 0)").await;
+        window.write("input-amount", text).await;
+        window.click("send-edit").await;
+    };
+    amount("many").await;
+    window.shows("amount is many, and should be written like 120").await;
+    assert_eq!(window.eval("by('card').dataset.state").await, "open");
+    assert_eq!(started(&world).await, 0);
+    amount("110").await;
+    window.until("a closed card", "by('card').dataset.state === 'closed'").await;
+    assert_eq!(window.eval("by('how').innerText").await, "Approved with changes by you: amount: 120 → 110");
+    provider.next().await.call("finish", &json!({ "text": "Done." }));
+    window.shows("Done.").await;
+    let wanted = json!({ "order_id": "1002", "amount": 110, "reason": reason });
+    let runs = |event: &Event| matches!(event, Event::Started(started) if started.args == wanted);
+    assert_eq!(world.count(runs).await, 1, "{:#?}", world.threads().await);
+    assert_eq!(started(&world).await, 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_windows_show_the_same_and_a_click_in_one_closes_the_card_in_both() {
     let world = gateway().await;
@@ -282,11 +320,20 @@ async fn on_a_phone_nothing_scrolls_sideways_and_everything_can_be_reached() {
     window.say(&format!("{DEPLOY} because https://example.com/{long} `{long}`")).await;
     window.until("an open card", "by('card')?.dataset.state === 'open'").await;
     assert_eq!(window.eval(sideways).await, json!([]));
-    for id in ["composer", "send", "choice-approve", "choice-reject"] {
+    for id in ["composer", "send", "choice-approve", "choice-edit", "choice-reject"] {
         assert_eq!(window.eval(&inside(id)).await, true, "{id} is not in view: {}", window.text().await);
     }
-    let small = window.eval("[...document.querySelectorAll('button')].filter((e) => e.checkVisibility()).map((e) => [e.dataset.testid, e.getBoundingClientRect().height]).filter(([, h]) => h < 32)").await;
-    assert_eq!(small, json!([]), "too small for a thumb");
+    let small = "[...document.querySelectorAll('button')].filter((e) => e.checkVisibility()).map((e) => [e.dataset.testid, e.getBoundingClientRect().height]).filter(([, h]) => h < 32)";
+    assert_eq!(window.eval(small).await, json!([]), "too small for a thumb");
+    // A form has the card's whole width.
+    window.click("choice-edit").await;
+    window.until("a form", "by('input-version')").await;
+    assert_eq!(window.eval(sideways).await, json!([]));
+    assert_eq!(window.eval(small).await, json!([]), "too small for a thumb");
+    let width =
+        "by('input-version').getBoundingClientRect().width / by('card').getBoundingClientRect().width";
+    assert!(window.eval(width).await.as_f64().unwrap() > 0.8, "{}", window.eval(width).await);
+    window.click("choice-edit").await;
     window.click("choice-approve").await;
     window.shows(DONE).await;
     assert_eq!(window.eval(sideways).await, json!([]));

@@ -16,8 +16,8 @@ use std::{
 };
 
 use channel::{
-    Body, CardState, Channel, Choice, Comment, Content, DeliveryKey, Inbound, Outgoing, Signal, Style,
-    Timestamp,
+    Body, CardState, Channel, Choice, Comment, Content, DeliveryKey, Field, Inbound, Input, Outgoing, Signal,
+    Style, Timestamp,
 };
 use double::{Memory, World, address, card, outgoing, text};
 
@@ -48,11 +48,12 @@ async fn react(world: &World, inbound: &Inbound, number: usize) {
     world.web.signal(&address(place), None, Signal::Working).await;
     tokio::time::sleep(Duration::from_millis(700)).await;
     match &inbound.body {
-        Body::Press { choice, comment, .. } => {
+        Body::Press { choice, comment, values } => {
             let ticket = inbound.ticket.clone().unwrap();
             let how = format!(
-                "{choice} by local{}",
-                comment.as_ref().map(|c| format!(": {c}")).unwrap_or_default()
+                "{choice} by local{}{}",
+                comment.as_ref().map(|c| format!(": {c}")).unwrap_or_default(),
+                values.iter().map(|(id, value)| format!(", {id}: {value}")).collect::<String>()
             );
             let amends = Some(DeliveryKey::new(ticket.as_str()));
             let closed = card(ticket.as_str(), CardState::Closed { how });
@@ -61,7 +62,23 @@ async fn react(world: &World, inbound: &Inbound, number: usize) {
         }
         Body::Text { text: words, .. } => match words.as_str() {
             "card" | "deploy v1.4 to production" => {
-                world.say(outgoing(&key, place, card(&key, soon()))).await
+                let Content::Card(mut asked) = card(&key, soon()) else { return };
+                let line = |field: &Field| Input {
+                    id: field.label.clone(),
+                    label: field.label.clone(),
+                    value: field.value.clone(),
+                };
+                asked.choices.insert(
+                    1,
+                    Choice {
+                        id: "edit".into(),
+                        label: "Approve with changes…".into(),
+                        style: Style::Plain,
+                        comment: Comment::None,
+                        form: asked.fields.iter().map(line).collect(),
+                    },
+                );
+                world.say(outgoing(&key, place, Content::Card(asked))).await;
             }
             "desk" => {
                 let desk = world.web.place(&inbound.from.id).unwrap();

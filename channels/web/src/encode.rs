@@ -243,6 +243,11 @@ mod tests {
             comment,
             form: Vec::new(),
         };
+        let line = Input {
+            id: "version".to_owned(),
+            label: "version\u{202e}".to_owned(),
+            value: "v1.4\u{200b}\r\n<b>".to_owned(),
+        };
         Content::Card(Card {
             ticket: Ticket::new("q1.abc"),
             title: "Approve: deploy".to_owned(),
@@ -253,6 +258,7 @@ mod tests {
             }],
             choices: vec![
                 choice("approve", Style::Primary, Comment::None),
+                Choice { form: vec![line], ..choice("edit", Style::Plain, Comment::None) },
                 choice("reject", Style::Danger, Comment::Optional),
                 choice("later", Style::Plain, Comment::None),
             ],

@@ -283,17 +283,18 @@ function filling(choice, place, send) {
   const inputs = choice.form.map((line) => {
     const area = box({ 'data-testid': `input-${line.id}` });
     area.value = line.value;
-    return [line, area];
+    return { line, area, shown: area.value };
   });
-  const lines = inputs.map(([line, area]) => el('label', {}, line.label, area));
-  const values = () => Object.fromEntries(inputs.map(([line, area]) => [line.id, area.value]));
+  const lines = inputs.map(({ line, area }) => el('label', {}, line.label, area));
+  // A browser shows line breaks in its own way; what nobody changed goes back as it came.
+  const values = () => Object.fromEntries(inputs.map(({ line, area, shown }) => [line.id, area.value === shown ? line.value : area.value]));
   const go = el('button', { type: 'button', class: 'primary', 'data-testid': `send-${choice.id}`, onclick: () => send(values()) }, choice.label.replace(/…$/, ''));
   const no = el('button', { type: 'button', class: 'plain', onclick: () => closeForm(place) }, 'Cancel');
   place.dataset.choice = choice.id;
   place.className = 'filling';
   place.replaceChildren(...lines, el('div', { class: 'buttons' }, go, no));
-  inputs.forEach(([, area]) => grow(area));
-  inputs[0][1].focus();
+  inputs.forEach(({ area }) => grow(area));
+  inputs[0].area.focus();
 }
 
 function closeForm(place) {
