@@ -23,7 +23,10 @@ use std::{
 };
 
 use channel::{Error, Inbox, Ingress};
-use chat::payload::{list, text};
+use chat::{
+    Drafts,
+    payload::{list, text},
+};
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
 
@@ -34,7 +37,6 @@ use crate::{
     place::{Spot, Under, is_id},
 };
 use api::Api;
-use draft::Drafts;
 use intake::Intake;
 pub(crate) use presence::Presence;
 use rooms::Rooms;
@@ -52,7 +54,8 @@ pub(crate) struct Client {
     pub(crate) config: Config,
     api: Api,
     rooms: Rooms,
-    drafts: Drafts,
+    /// The conversation and the message of each.
+    drafts: Drafts<Spot, (String, String)>,
     presence: Presence,
     state: Mutex<State>,
 }

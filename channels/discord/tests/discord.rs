@@ -17,6 +17,8 @@ mod gestures;
 mod http;
 #[path = "discord/messages.rs"]
 mod messages;
+#[path = "discord/presence.rs"]
+mod presence;
 
 use channel::{
     Address, Attempt, Body, Card, CardState, Channel, ChannelName, Choice, Comment, Content, DeliveryKey,
@@ -73,9 +75,9 @@ impl World {
         self.discord.send(outgoing, &Attempt { number, amends: None, files: vec![] }).await
     }
 
-    /// What the bot says in a conversation.
+    /// What the bot says in a conversation; nothing where there is none yet.
     async fn said(&self, channel: &str) -> Vec<Message> {
-        let messages = self.control.messages(channel).await.unwrap();
+        let messages = self.control.messages(channel).await.unwrap_or_default();
         let said = |message: &Message| message.user == APP && matches!(message.kind, 0 | 19 | 20 | 23);
         messages.into_iter().filter(said).collect()
     }

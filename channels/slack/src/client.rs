@@ -20,8 +20,8 @@ use std::{
     time::Duration,
 };
 
-use channel::{Error, Inbox, Ingress};
-use chat::{Pace, payload::is};
+use channel::{Error, Inbox, Ingress, Place};
+use chat::{Drafts, Pace, payload::is};
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
     place::{Ref, Room, Spot},
 };
 use api::{Api, Workspace};
-use draft::Drafts;
+use draft::Shown;
 use intake::Intake;
 use people::People;
 pub(crate) use presence::Presence;
@@ -47,7 +47,7 @@ pub(crate) struct Client {
     api: Api,
     people: People,
     pace: Pace,
-    drafts: Drafts,
+    drafts: Drafts<Place, Shown>,
     presence: Presence,
     state: Mutex<State>,
     /// One asks who the tokens are for; the others wait for that.
@@ -64,6 +64,8 @@ struct State {
     directs: HashMap<(String, String), String>,
     /// Channels that are configured as contacts, for the check.
     contacts: BTreeSet<(String, String)>,
+    /// Workspaces that do not stream.
+    plain: BTreeSet<String>,
     inbox: Option<Arc<dyn Inbox>>,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Pure: [`payload`] reads JSON whose fields come and go; [`rich`] turns CommonMark into pieces and cuts them to messages;
 //! [`text`] bounds and names; [`settings`] collects what is wrong with a table. Not pure: [`Lanes`] keeps the order of each
-//! place on the way in, [`Signs`] that of signs of life; [`Known`] remembers what to read again after an outage; [`Pace`]
+//! place on the way in, [`Signs`] that of signs of life, [`Drafts`] that of answers
+//! that grow; [`Known`] remembers what to read again after an outage; [`Pace`]
 //! and [`back_off`] wait.
 //!
 //! Invariant: nothing here knows a platform.
@@ -13,12 +14,14 @@ pub mod settings;
 pub mod text;
 
 mod back_off;
+mod drafts;
 mod known;
 mod lanes;
 mod pace;
 mod signs;
 
 pub use back_off::{back_off, random};
+pub use drafts::{Draft, Drafts};
 pub use known::{Known, Seen};
 pub use lanes::{LANES, Lanes};
 pub use pace::Pace;

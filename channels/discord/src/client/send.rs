@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     Client, WAY_BACK, api::PAGE, command_of, cursor_of_command, cursor_of_interaction, cursor_of_thread,
-    cursor_of_words, file_of, is_ours, threads::Target,
+    cursor_of_words, fault::Fault, file_of, is_ours, threads::Target,
 };
 use crate::{
     encode::{self, Post},
@@ -31,6 +31,12 @@ const CLOSED: [u64; 3] = [50_027, 10_015, 10_062];
 enum Part<'a> {
     Post(Box<Post>),
     File { name: String, kind: &'a str, bytes: &'a [u8] },
+}
+
+/// The way back that a command opened.
+struct Promise {
+    id: String,
+    token: String,
 }
 
 impl Client {
@@ -113,28 +119,19 @@ impl Client {
         } else {
             BTreeMap::new()
         };
-        let mut begins = self.begins(spot).await?;
-        let mut first = None;
-        if !there.contains_key(&0)
-            && let Some(Part::Post(post)) = parts.first()
-            && let Some(answered) = self.keep_promise(spot, outgoing, post).await?
-        {
-            if std::mem::take(&mut begins) {
-                self.begin_command(spot, &answered).await?;
-                target = self.target(spot).await?;
-            }
-            parts.remove(0);
-            let receipt = answered;
-            for (n, part) in parts.iter().enumerate() {
-                self.post(spot, &target, outgoing, (n + 1, part)).await?;
-            }
-            return Ok(Receipt { message: Some(receipt.write()) });
+        let mut answered = there.get(&0).cloned();
+        if let Some(promise) = self.promised(spot, outgoing).await? {
+            answered = self.keep_promise(spot, &promise, answered, parts.first()).await?;
+            target = self.target(spot).await?;
         }
-        if begins {
+        let mut begins = self.begins(spot).await?;
+        if begins && answered.is_none() {
             self.introduce_command(spot, &mut parts).await?;
         }
+        let mut first = None;
         for (n, part) in parts.iter().enumerate() {
-            let posted = match there.get(&n) {
+            let there = if n == 0 { answered.as_ref() } else { there.get(&n) };
+            let posted = match there {
                 Some(message) => message.clone(),
                 None => self.post(spot, &target, outgoing, (n, part)).await?,
             };
@@ -164,7 +161,7 @@ impl Client {
                 let says = matches!(outgoing.content, Content::Text(_)) && outgoing.only.is_none();
                 if says
                     && n == 0
-                    && let Some((channel, draft)) = self.take_draft(spot).await
+                    && let Some((channel, draft)) = self.drafts.take(spot).await
                 {
                     match self.api.edit(&channel, &draft, post).await {
                         Ok(()) => {
@@ -267,28 +264,76 @@ impl Client {
         Ok(first.is_none_or(|first| first.is_empty()))
     }
 
-    /// Answers a command in the place that Discord keeps for the answer, where that is still open and empty.
-    async fn keep_promise(
-        &self,
-        spot: &Spot,
-        outgoing: &Outgoing,
-        post: &Post,
-    ) -> Result<Option<Ref>, Error> {
+    /// The way back that waits for this answer.
+    async fn promised(&self, spot: &Spot, outgoing: &Outgoing) -> Result<Option<Promise>, Error> {
         let asked = outgoing.in_reply_to.as_ref().and_then(Ref::read);
         let id = match (command_of(spot), asked) {
             (Some(id), _) => id.to_owned(),
             (None, Some(Ref::Command(id))) => id,
             (None, _) => return Ok(None),
         };
-        let Some(token) = self.promise(&id).await? else { return Ok(None) };
-        let application = self.state().us.application.clone();
-        let answered = match self.api.answer(&application, &token, post).await {
-            Ok((channel, message)) => Some(Ref::message(&channel, &message)),
-            Err(fault) if fault.is(&CLOSED) || fault.is(&[UNKNOWN_MESSAGE]) => None,
-            Err(fault) => return Err(fault.error),
+        Ok(self.promise(&id).await?.map(|token| Promise { id, token }))
+    }
+
+    /// Fills the place that Discord keeps for the answer to a command, with the first part unless that is there already; gives
+    /// the first part, if it stands there then.
+    async fn keep_promise(
+        &self,
+        spot: &Spot,
+        promise: &Promise,
+        there: Option<Ref>,
+        first: Option<&Part<'_>>,
+    ) -> Result<Option<Ref>, Error> {
+        let answered = match (there, first) {
+            (Some(there), _) => Some(there),
+            (None, Some(Part::Post(post))) => self.answer_command(spot, promise, post).await?,
+            // A file cannot stand there, so the words of the command do, and the file goes below.
+            (None, Some(Part::File { .. }) | None) => {
+                let words = encode::words(encode::small(&self.words_of(&promise.id).await?));
+                if let Some(answered) = self.answer_command(spot, promise, &words).await?
+                    && self.begins(spot).await?
+                {
+                    self.begin_command(spot, &answered).await?;
+                }
+                None
+            }
         };
-        self.inbox()?.advance(&cursor_of_interaction(&id), "").await?;
+        self.close_promise(spot, &promise.id).await?;
         Ok(answered)
+    }
+
+    /// Answers a command in the place that Discord keeps for the answer; nothing where that is closed. No draft is written
+    /// there any more.
+    async fn answer_command(
+        &self,
+        spot: &Spot,
+        promise: &Promise,
+        post: &Post,
+    ) -> Result<Option<Ref>, Error> {
+        let draft = self.drafts.of(spot);
+        let mut draft = draft.lock().await;
+        draft.closed = true;
+        match self.answer(&promise.token, post).await {
+            Ok(answered) => Ok(Some(answered)),
+            Err(fault) if fault.is(&CLOSED) || fault.is(&[UNKNOWN_MESSAGE]) => Ok(None),
+            Err(fault) => Err(fault.error),
+        }
+    }
+
+    /// The place that Discord keeps is filled, or is not there any more; what was drafted beside it goes.
+    async fn close_promise(&self, spot: &Spot, id: &str) -> Result<(), Error> {
+        self.inbox()?.advance(&cursor_of_interaction(id), "").await?;
+        if let Some((channel, draft)) = self.drafts.take(spot).await {
+            self.api.delete(&channel, &draft).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes into the place that Discord keeps for the answer to a command.
+    pub(super) async fn answer(&self, token: &str, post: &Post) -> Result<Ref, Fault> {
+        let application = self.state().us.application.clone();
+        let (channel, message) = self.api.answer(&application, token, post).await?;
+        Ok(Ref::message(&channel, &message))
     }
 
     /// The way back that a command opened, while it is open and was not used.
@@ -309,10 +354,15 @@ impl Client {
         inbox.advance(&cursor_of_command(id), message).await
     }
 
+    /// What was asked with a command.
+    async fn words_of(&self, id: &str) -> Result<String, Error> {
+        Ok(self.inbox()?.cursor(&cursor_of_words(id)).await?.unwrap_or_default())
+    }
+
     /// An answer that comes too late for the place that Discord kept for it says what it answers.
     async fn introduce_command(&self, spot: &Spot, parts: &mut [Part<'_>]) -> Result<(), Error> {
         let Some(id) = command_of(spot) else { return Ok(()) };
-        let words = self.inbox()?.cursor(&cursor_of_words(id)).await?.unwrap_or_default();
+        let words = self.words_of(id).await?;
         if let (false, Some(Part::Post(post))) = (words.is_empty(), parts.first_mut()) {
             let introduced = format!("{}\n{}", encode::small(&words), post.content);
             if chars(&introduced) <= MESSAGE_CHARS_MAX {

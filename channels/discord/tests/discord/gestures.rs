@@ -6,7 +6,7 @@ use channel::{Addressed, Body, Content};
 use serde_json::json;
 use simulator::discord::{
     Click, Options,
-    options::{FORUM, HELPER},
+    options::{FORUM, GIA, GLOBEX, HELPER},
 };
 
 use crate::{
@@ -124,4 +124,68 @@ async fn who_speaks_and_where_is_told_apart() {
         "the agent's inert rendering is not the channel's to do"
     );
     assert_eq!(world.inbox.taken().len(), 2);
+}
+
+/// More choices than buttons have room for are a menu.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_choice_from_a_menu_is_an_answer() {
+    let world = World::start().await;
+    let place = channel::Channel::place(world.discord.as_ref(), ANA).unwrap();
+    let mut many = card();
+    let one = many.choices.remove(0);
+    let choice = |n: usize| channel::Choice {
+        id: format!("option-{n}"),
+        label: format!("Release {n}"),
+        ..one.clone()
+    };
+    many.choices = (1..=30).map(choice).collect();
+    world.sends(&outgoing(1, &place, Content::Card(many.clone()))).await;
+    let direct = world.direct(ANA).await.unwrap();
+    let shown = world.said(&direct).await.remove(0);
+    let menus = shown.elements();
+    assert_eq!(menus.len(), 2, "{menus:#?}");
+    let id = menus[1]["custom_id"].as_str().unwrap().to_owned();
+    let chosen = Click { values: vec!["option-28".to_owned()], ..Click::on(ANA, &shown, &id) };
+    let press = world.control.click(&chosen).await.unwrap();
+    let answer = world.inbox.taken_count(1).await.remove(0);
+    assert_eq!(answer.ticket, Some(many.ticket));
+    assert!(matches!(&answer.body, Body::Press { choice, .. } if choice == "option-28"), "{answer:?}");
+    let outcome = world.control.outcome(&press, Duration::from_secs(10)).await.unwrap();
+    assert_eq!(outcome.state, "answered");
+}
+
+/// Commands are registered once, and again only where they are others; servers that are not listed are not listened to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_are_registered_where_they_differ_and_only_listed_servers_are_heard() {
+    let mut world = World::start().await;
+    let registered = async |world: &World| {
+        let calls = world.control.calls(None).await.unwrap();
+        calls.iter().filter(|call| call.method.starts_with("PUT") && call.path.ends_with("/commands")).count()
+    };
+    let names = async |world: &World| {
+        let commands = world.control.commands(None).await.unwrap();
+        let mut names: Vec<String> =
+            commands.iter().map(|command| command["name"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(
+        (registered(&world).await, names(&world).await),
+        (1, vec!["Ask an agent".into(), "ask".into()])
+    );
+    world.kill(json!({})).await;
+    world.listen().await;
+    assert_eq!(registered(&world).await, 1, "they are there already");
+    world.kill(json!({ "commands": { "agent": "Ask" }, "guilds": [GUILD] })).await;
+    world.listen().await;
+    assert_eq!(
+        (registered(&world).await, names(&world).await),
+        (2, vec!["Ask an agent".into(), "agent".into()])
+    );
+
+    world.control.say(GIA, GLOBEX, "@switchboard elsewhere").await.unwrap();
+    world.control.say(ANA, GENERAL, "@switchboard here").await.unwrap();
+    assert_eq!(text(&world.inbox.taken_count(1).await[0]), "here");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(world.inbox.taken().len(), 1);
 }

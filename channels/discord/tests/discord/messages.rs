@@ -38,6 +38,18 @@ async fn a_lost_answer_shows_a_message_once() {
     assert_eq!(words, 2_000);
 }
 
+/// Nobody remembers a first attempt, and nothing is read back: Discord knows the message by its nonce.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_message_sent_again_at_once_is_one() {
+    let world = World::start().await;
+    let place = world.discord.place(ANA).unwrap();
+    let message = outgoing(1, &place, says("Done."));
+    let first = world.sends(&message).await;
+    assert_eq!(world.attempts(&message, 1).await.unwrap(), first);
+    let direct = world.direct(ANA).await.unwrap();
+    assert_eq!(world.said(&direct).await.len(), 1);
+}
+
 /// Two messages that say the same are two, also where the answer to one of them was lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_says_the_same_is_not_the_same() {
@@ -181,4 +193,45 @@ async fn a_command_is_answered_in_its_place_or_with_its_words() {
         let firsts = world.said(GENERAL).await.into_iter().filter(|said| said.text.contains("first")).count();
         assert_eq!(firsts, 1);
     }
+}
+
+/// The answer to the first answer is lost: its place is filled, and what comes next does not fill it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_to_a_command_leaves_its_place_alone() {
+    let world = World::start().await;
+    let asked =
+        world.control.command(ANA, GENERAL, "ask", json!({ "request": "where is it?" })).await.unwrap();
+    let heard = world.inbox.taken_count(1).await.remove(0);
+    world.control.outcome(&asked, Duration::from_secs(10)).await.unwrap();
+    let edit = "PATCH /webhooks/{application}/{token}/messages/{message}";
+    world.control.fault(edit, json!("drop_response"), 1, 0).await.unwrap();
+    let mut first = outgoing(1, &heard.at.place, says("first"));
+    first.in_reply_to = heard.message.clone();
+    world.inbox.said(&first);
+    world.attempts(&first, 1).await.unwrap_err();
+    world.attempts(&first, 2).await.unwrap();
+    let mut second = outgoing(2, &heard.at.place, says("second"));
+    second.in_reply_to = heard.message.clone();
+    world.sends(&second).await;
+    let said = world.said(GENERAL).await;
+    assert_eq!((said.len(), said[0].text.as_str()), (1, "first"), "{said:#?}");
+    assert_eq!(world.said(&said[0].id).await.len(), 1);
+}
+
+/// A card whose arguments go before it as a file still answers its command: nobody is shown for ever that the bot thinks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_whose_answer_begins_with_a_file_is_answered() {
+    let world = World::start().await;
+    let asked = world.control.command(ANA, GENERAL, "ask", json!({ "request": "refund it" })).await.unwrap();
+    let heard = world.inbox.taken_count(1).await.remove(0);
+    world.control.outcome(&asked, Duration::from_secs(10)).await.unwrap();
+    let mut long = card();
+    long.fields[0].value = "x".repeat(9_000);
+    let mut asks = outgoing(1, &heard.at.place, Content::Card(long));
+    asks.in_reply_to = heard.message.clone();
+    world.sends(&asks).await;
+    let channel = world.said(GENERAL).await;
+    assert!(channel.len() == 1 && !channel[0].loading, "{channel:#?}");
+    let below = world.said(&channel[0].id).await;
+    assert!(below[0].files.len() == 1 && below[1].words().contains("Approve: refund"), "{below:#?}");
 }

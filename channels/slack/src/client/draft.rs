@@ -6,12 +6,6 @@
 //! A draft carries no mark of a delivery. When and where one may be is kept before it is begun, so that after a crash the
 //! next message to that place clears away what is left of it.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
-
 use channel::{Error, Place, Timestamp};
 use chat::payload::{list, text};
 use serde_json::Value;
@@ -23,78 +17,16 @@ use crate::{
     rich,
 };
 
-/// A draft that no message took the place of so long after the work ended is taken away.
-const LEFT_OVER: Duration = Duration::from_secs(6);
 /// The mark of a draft that is a message; no delivery has such a key.
 const DRAFT: &str = "draft#0";
 /// The longest text of one call: <https://docs.slack.dev/reference/methods/chat.appendStream>.
 const STREAM_CHARS_MAX: usize = 12_000;
-const PLACES_MAX: usize = 10_000;
 
-/// The drafts that are shown.
-#[derive(Default)]
-pub(super) struct Drafts(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    drafts: HashMap<Place, Shared>,
-    /// Places where what a crash left behind was looked for.
-    swept: HashSet<Place>,
-    /// Workspaces that do not stream.
-    plain: HashSet<String>,
-}
-
-struct Shared {
-    draft: Arc<tokio::sync::Mutex<Draft>>,
-    /// Work ended; when the draft is taken away.
-    left_over: Option<Instant>,
-}
-
-#[derive(Default)]
-struct Draft {
-    shown: Option<Shown>,
-    /// Its message is being sent.
-    closed: bool,
-}
-
-struct Shown {
+/// What is shown of a draft.
+pub(super) struct Shown {
     message: Ref,
     /// What stands there, as it was sent; none for a message that is rewritten.
     streamed: Option<String>,
-}
-
-impl Drafts {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn of(&self, place: &Place) -> Arc<tokio::sync::Mutex<Draft>> {
-        let mut state = self.state();
-        let fresh = || Shared { draft: Arc::default(), left_over: None };
-        let shared = state.drafts.entry(place.clone()).or_insert_with(fresh);
-        shared.left_over = None;
-        shared.draft.clone()
-    }
-
-    fn remove(&self, place: &Place) -> Option<Arc<tokio::sync::Mutex<Draft>>> {
-        self.state().drafts.remove(place).map(|shared| shared.draft)
-    }
-
-    /// Work ended at this place.
-    pub(super) fn work_ended(&self, place: &Place) {
-        if let Some(shared) = self.state().drafts.get_mut(place) {
-            shared.left_over = Some(Instant::now() + LEFT_OVER);
-        }
-    }
-
-    fn left_over(&self) -> Vec<Place> {
-        let now = Instant::now();
-        let state = self.state();
-        let over = |(place, shared): (&Place, &Shared)| {
-            shared.left_over.filter(|at| *at <= now).map(|_| place.clone())
-        };
-        state.drafts.iter().filter_map(over).collect()
-    }
 }
 
 impl Client {
@@ -157,7 +89,7 @@ impl Client {
             Room::Person(user) => Some(user.clone()),
             Room::Channel(_) => self.presence.speaker(&spot.place()),
         };
-        let streams = !self.drafts.state().plain.contains(&workspace.team);
+        let streams = !self.state().plain.contains(&workspace.team);
         if let (Some(thread), Some(reader), true) = (thread, reader, streams) {
             let whole = encode::draft(text);
             let sent = clip(&whole).to_owned();
@@ -166,7 +98,7 @@ impl Client {
                 Err(fault) if fault.code.is_some() && !fault.is(&["ratelimited"]) => {
                     tracing::info!(channel = %self.config.channel, team = %workspace.team, error = %fault.error,
                         "this workspace does not stream; answers are rewritten as they grow");
-                    self.drafts.state().plain.insert(workspace.team.clone());
+                    self.state().plain.insert(workspace.team.clone());
                 }
                 Err(fault) => return Err(fault.error),
             }
@@ -177,10 +109,7 @@ impl Client {
 
     /// Ends the draft of a place; the message whose content is to be replaced by what is sent.
     pub(super) async fn take_draft(&self, workspace: &Workspace, place: &Place) -> Option<Ref> {
-        let draft = self.drafts.remove(place)?;
-        let mut draft = draft.lock().await;
-        draft.closed = true;
-        let shown = draft.shown.take()?;
+        let shown = self.drafts.take(place).await?;
         if shown.streamed.is_some()
             && let Err(fault) = self.api.stop_stream(workspace, &shown.message).await
         {
@@ -205,7 +134,7 @@ impl Client {
     /// Clears away what a crash left of a draft at this place, once in the life of a process.
     pub(super) async fn sweep(&self, workspace: &Workspace, spot: &Spot) -> Result<(), Error> {
         let place = spot.place();
-        if !self.config.settings.stream || self.drafts.state().swept.contains(&place) {
+        if !self.config.settings.stream || self.drafts.is_swept(&place) {
             return Ok(());
         }
         let inbox = self.inbox()?;
@@ -226,11 +155,7 @@ impl Client {
             }
             inbox.advance(&cursor(&place), "").await?;
         }
-        let mut state = self.drafts.state();
-        if state.swept.len() >= PLACES_MAX {
-            state.swept.clear();
-        }
-        state.swept.insert(place);
+        self.drafts.swept(place);
         Ok(())
     }
 }
