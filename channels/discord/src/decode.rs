@@ -10,10 +10,7 @@ mod interaction;
 mod message;
 
 use channel::{Address, Addressed, Body, ChannelName, Inbound, InboundKey, Person, Timestamp, Verified};
-use chat::{
-    payload::text,
-    text::{clip, digest},
-};
+use chat::{payload::text, text::clip};
 use serde_json::Value;
 
 use crate::{
@@ -200,11 +197,6 @@ fn listened(reader: Reader<'_>, guild: Option<&str>) -> bool {
 /// A name under which a gesture may come again.
 fn key(reader: Reader<'_>, name: impl std::fmt::Display) -> InboundKey {
     InboundKey::new(format!("{}:{name}", reader.channel))
-}
-
-/// A short name for something that has none.
-fn short(parts: &[&str]) -> String {
-    digest(parts)
 }
 
 #[cfg(test)]

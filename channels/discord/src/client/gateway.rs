@@ -66,6 +66,8 @@ pub(super) struct Ended {
     pub(super) session: Option<Session>,
     /// Discord said which session it was, or sent what was missed.
     pub(super) worked: bool,
+    /// It was asked to go on with the session.
+    pub(super) asked: bool,
     /// Asking again will not help.
     pub(super) fatal: bool,
 }
@@ -93,7 +95,13 @@ pub(super) async fn run(
     let base = shard.session.as_ref().map_or(shard.url.as_str(), |session| session.url.as_str());
     let url = format!("{}/?v=10&encoding=json", base.trim_end_matches('/'));
     let connect = connect_async_with_config(url, Some(config), true);
-    let early = |why: Error, session: Option<Session>| Ended { why, session, worked: false, fatal: false };
+    let early = |why: Error, session: Option<Session>| Ended {
+        why,
+        session,
+        worked: false,
+        asked: false,
+        fatal: false,
+    };
     let mut socket = match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
         Ok(Ok((socket, _))) => socket,
         Ok(Err(error)) => return early(lost(&error), shard.session),
@@ -138,6 +146,7 @@ pub(super) async fn run(
         acknowledged: true,
         url: shard.url,
         shards: shard.shards,
+        asked: shard.session.is_some(),
         session: shard.session,
         track,
         worked: false,
@@ -184,6 +193,7 @@ struct Connection<'a, Tell> {
     session: Option<Session>,
     track: Track,
     worked: bool,
+    asked: bool,
     /// Servers that have not introduced themselves, and until when they may.
     introductions: Option<(BTreeSet<String>, Instant)>,
 }
@@ -226,9 +236,14 @@ impl<Tell: FnMut(News)> Connection<'_, Tell> {
                     self.beat_at = Instant::now() + self.interval;
                 }
                 Some((seq, answer)) = pending.next(), if !pending.is_empty() => {
-                    // What was not taken stays open, and comes again with the session.
-                    if answer == Some(Answer::Taken) {
-                        self.done(seq);
+                    match answer {
+                        Some(Answer::Taken) => self.done(seq),
+                        // With the session it is sent again.
+                        Some(Answer::NotTaken) => {
+                            return self.end(Error::retry("an event could not be taken"), Keep::Session).await;
+                        }
+                        // The channel stops.
+                        None => {}
                     }
                 }
                 () = sleep_until(introduced), if self.introductions.is_some() => self.introduced(),
@@ -262,7 +277,8 @@ impl<Tell: FnMut(News)> Connection<'_, Tell> {
             session.seq = self.track.durable();
         }
         let session = self.session.filter(|_| keep == Keep::Session);
-        Ended { why, session, worked: self.worked, fatal: keep == Keep::NothingForGood }
+        let (worked, asked) = (self.worked, self.asked);
+        Ended { why, session, worked, asked, fatal: keep == Keep::NothingForGood }
     }
 
     async fn frame(&mut self, frame: Message) -> Then {
@@ -341,7 +357,8 @@ impl<Tell: FnMut(News)> Connection<'_, Tell> {
 
     fn ready(&mut self, payload: &Value) {
         self.worked = true;
-        let resume = text(payload, &["resume_gateway_url"]).unwrap_or(&self.url).to_owned();
+        let resume = text(payload, &["resume_gateway_url"]).filter(|url| self.intake.is_own(url));
+        let resume = resume.unwrap_or(&self.url).to_owned();
         self.track = Track::from(0);
         self.session = text(payload, &["session_id"]).map(|id| Session {
             id: id.to_owned(),
@@ -424,6 +441,14 @@ fn closed(frame: Option<&CloseFrame>) -> (Error, Keep) {
     }
 }
 
+/// Whether an address is one of Discord's gateways; or on this machine, where the API is, too. The token goes there.
+pub(super) fn is_own(url: &str, api: &str) -> bool {
+    let (Ok(url), Ok(api)) = (reqwest::Url::parse(url), reqwest::Url::parse(api)) else { return false };
+    let host = url.host_str().unwrap_or_default();
+    let of_discord = url.scheme() == "wss" && (host == "discord.gg" || host.ends_with(".discord.gg"));
+    of_discord || (chat::settings::is_loopback(&api) && chat::settings::is_loopback(&url))
+}
+
 /// Whether an event says that a server went away for a while.
 pub(super) fn is_outage(payload: &Value) -> bool {
     is(payload, &["unavailable"])
@@ -474,6 +499,28 @@ mod tests {
             assert!(of(code).1 == Keep::Nothing, "{code}");
         }
         assert!(closed(None).1 == Keep::Session);
+    }
+
+    #[test]
+    fn the_token_goes_to_discord_alone() {
+        let api = "https://discord.com/api/v10";
+        assert!(
+            is_own("wss://gateway.discord.gg", api)
+                && is_own("wss://gateway-us-east1-b.discord.gg/?v=10", api)
+        );
+        assert!(is_own("ws://127.0.0.1:99", "http://127.0.0.1:98/api/v10"));
+        for url in [
+            "ws://gateway.discord.gg",
+            "wss://gateway.discord.gg.evil.example",
+            "wss://evildiscord.gg",
+            "wss://gateway.discord.gg@evil.example",
+            "ws://127.0.0.1:99",
+            "https://discord.com",
+            "not an address",
+            "",
+        ] {
+            assert!(!is_own(url, api), "{url}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ const GESTURE_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// How long Discord may take to tell somebody's roles.
 const LOOKUP_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// How often a conversation that cannot be looked up is tried.
-const LOOKUPS_MAX: u32 = 6;
+const LOOKUPS_MAX: u32 = 4;
 /// Messages whose author is remembered: when one is deleted, Discord does not say whose it was.
 const AUTHORS_MAX: usize = 10_000;
 
@@ -112,6 +112,11 @@ impl Intake {
         self.client.api.token()
     }
 
+    /// Whether an address is one of Discord's gateways.
+    pub(super) fn is_own(&self, url: &str) -> bool {
+        gateway::is_own(url, self.client.api.base())
+    }
+
     /// The roles that mean the bot.
     pub(super) fn roles_of_us(&self) -> Vec<String> {
         self.client.rooms.roles()
@@ -181,7 +186,10 @@ impl Intake {
             let client = &self.client.config;
             let reader =
                 Reader { channel: &client.channel, settings: &client.settings, us: &us, room: &room };
-            let Decoded::Unknown { channel } = decode(reader) else { return Ok(decode(reader)) };
+            let channel = match decode(reader) {
+                Decoded::Unknown { channel } => channel,
+                known @ (Decoded::Gesture(_) | Decoded::Form(_) | Decoded::Nothing(_)) => return Ok(known),
+            };
             match self.client.look_up(&channel).await {
                 Ok(()) if rooms.of(&channel).is_some() => {}
                 Ok(()) => return Ok(Decoded::Nothing("a conversation of no known kind")),
@@ -229,7 +237,7 @@ impl Intake {
             }
             Ok(Decoded::Form(_) | Decoded::Unknown { .. }) => return Answer::Taken,
             Err(error) => {
-                tracing::error!(channel = %self.channel(), %error, "a message is not taken");
+                tracing::warn!(channel = %self.channel(), %error, "a message is not taken; with its session it comes again");
                 return Answer::NotTaken;
             }
         };

@@ -27,8 +27,8 @@ use super::{
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// Discord wants so much time between two new sessions: <https://discord.com/developers/docs/events/gateway#rate-limiting>.
 const IDENTIFY_EVERY: Duration = Duration::from_secs(5);
-/// A session that could not be gone on with so often is dropped.
-const RESUMES_MAX: u32 = 3;
+/// A session that was gone on with so often and got no further is dropped.
+const STUCK_MAX: u32 = 3;
 
 /// Keeps the connections until the channel stops.
 pub(super) async fn run(client: &Arc<Client>, ingress: &Ingress, intake: &Arc<Intake>) -> Result<(), Error> {
@@ -60,7 +60,10 @@ pub(super) async fn run(client: &Arc<Client>, ingress: &Ingress, intake: &Arc<In
         backfills: JoinSet::new(),
         changed: false,
     };
-    keeper.load().await;
+    tokio::select! {
+        () = keeper.load() => {}
+        () = ingress.stop.cancelled() => return Ok(()),
+    }
     keeper.keep().await;
     Ok(())
 }
@@ -69,7 +72,9 @@ pub(super) async fn run(client: &Arc<Client>, ingress: &Ingress, intake: &Arc<In
 async fn begin(client: &Client) -> Result<(String, u32), Error> {
     client.log_in().await?;
     let answer = client.api.gateway().await?;
-    let url = text(&answer, &["url"]).unwrap_or("wss://gateway.discord.gg").to_owned();
+    let url = text(&answer, &["url"]).filter(|url| gateway::is_own(url, client.api.base()));
+    let url =
+        url.ok_or_else(|| Error::retry("Discord names no gateway of its own to connect to"))?.to_owned();
     let wanted = answer.get("shards").and_then(Value::as_u64).and_then(|shards| u32::try_from(shards).ok());
     let configured = client.config.settings.shards;
     let shards = if configured > 0 { configured } else { wanted.unwrap_or(1).clamp(1, 10_000) };
@@ -81,9 +86,12 @@ async fn begin(client: &Client) -> Result<(String, u32), Error> {
 #[derive(Debug, Default)]
 struct Line {
     session: Option<Session>,
+    /// How far the session was heard when it was gone on with last.
+    begun: Option<u64>,
     up: bool,
     failures: u32,
-    resumes: u32,
+    /// How often the session was gone on with and did not get beyond where it was.
+    stuck: u32,
     not_before: Option<Instant>,
     running: bool,
 }
@@ -106,10 +114,10 @@ impl Keeper<'_> {
     /// Sessions that a process before this one kept.
     async fn load(&mut self) {
         for shard in 0..self.shards {
-            let kept = self.ingress.inbox.cursor(&cursor(shard)).await.ok().flatten().unwrap_or_default();
+            let kept = self.kept(shard).await;
             let session: Option<Session> = serde_json::from_str(&kept).ok();
             let session =
-                session.filter(|session| session.shards == self.shards && self.trusted(&session.url));
+                session.filter(|session| session.shards == self.shards && self.intake.is_own(&session.url));
             if let Some(session) = &session {
                 self.client.rooms.recall(&session.roles);
                 self.client.note_listened(session.at);
@@ -118,14 +126,20 @@ impl Keeper<'_> {
         }
     }
 
-    /// The token goes to Discord's own hosts only, or to where the configuration leads.
-    fn trusted(&self, url: &str) -> bool {
-        let (Ok(url), Ok(ours)) = (reqwest::Url::parse(url), reqwest::Url::parse(&self.url)) else {
-            return false;
-        };
-        let host = url.host_str().unwrap_or_default();
-        let of_discord = url.scheme() == "wss" && (host == "discord.gg" || host.ends_with(".discord.gg"));
-        of_discord || (url.host_str() == ours.host_str() && url.scheme() == ours.scheme())
+    /// The session that was kept for a shard. Without an answer of the store nothing is begun: a new session would take the
+    /// place of the one that is there.
+    async fn kept(&self, shard: u32) -> String {
+        let mut failures = 0;
+        loop {
+            match self.ingress.inbox.cursor(&cursor(shard)).await {
+                Ok(kept) => return kept.unwrap_or_default(),
+                Err(error) => {
+                    self.ingress.health.down(error.to_string());
+                    tokio::time::sleep(back_off(failures, error.kind)).await;
+                    failures += 1;
+                }
+            }
+        }
     }
 
     async fn keep(&mut self) {
@@ -177,6 +191,7 @@ impl Keeper<'_> {
     fn open(&mut self, shard: u32, tell: mpsc::UnboundedSender<(u32, News)>) {
         let Some(line) = self.lines.get_mut(&shard) else { return };
         line.running = true;
+        line.begun = line.session.as_ref().map(|session| session.seq);
         let wanted = Shard {
             number: shard,
             shards: self.shards,
@@ -219,8 +234,6 @@ impl Keeper<'_> {
         }
         let Some(line) = self.lines.get_mut(&shard) else { return };
         line.up = true;
-        line.failures = 0;
-        line.resumes = 0;
         if self.lines.values().all(|line| line.up) {
             self.ingress.health.up();
         }
@@ -236,19 +249,27 @@ impl Keeper<'_> {
         if let Some(session) = &line.session {
             self.client.note_listened(session.at);
         }
-        line.session = ended.session.filter(|session| {
-            let url = reqwest::Url::parse(&session.url).is_ok();
-            url && (ended.worked || line.resumes < RESUMES_MAX)
-        });
+        let seq = |session: &Option<Session>| session.as_ref().map(|session| session.seq);
+        let further = seq(&ended.session) > line.begun;
+        line.stuck = match (further, ended.asked) {
+            (true, _) => 0,
+            (false, true) => line.stuck + 1,
+            // Discord was not reached: that says nothing about the session.
+            (false, false) => line.stuck,
+        };
+        line.session = ended.session.filter(|_| line.stuck < STUCK_MAX);
         if line.session.is_none() && had_session {
             tracing::info!(%channel, shard, "the session is dropped; what was missed is read again");
         }
-        line.resumes = if ended.worked { 0 } else { line.resumes + 1 };
         self.changed = true;
         // One that worked is opened again at once; what never worked waits longer each time.
         let kind = if ended.fatal { ErrorKind::Misconfigured } else { ended.why.kind };
-        let wait = if ended.worked && !ended.fatal { Duration::ZERO } else { back_off(line.failures, kind) };
-        line.failures = if ended.worked { 0 } else { line.failures + 1 };
+        let well = ended.worked && line.stuck == 0 && !ended.fatal;
+        let wait = if well { Duration::ZERO } else { back_off(line.failures, kind) };
+        line.failures = if well { 0 } else { line.failures + 1 };
+        if line.session.is_none() {
+            line.stuck = 0;
+        }
         line.not_before = Some(Instant::now() + wait);
         // Discord asks for a new connection now and then; what is connected again at once was not down.
         if !ended.worked || ended.fatal {

@@ -4,7 +4,7 @@ use channel::{Error, ErrorKind, Said};
 use chat::text::clip;
 use serde_json::json;
 
-use super::{Client, command_of, cursor_of_command};
+use super::{Client, cursor_of_command};
 use crate::place::{Spot, Under};
 
 /// Discord's codes for "this message has a thread already", and for what cannot have one, or not here, or no more of them.
@@ -100,9 +100,6 @@ impl Client {
         });
         let words = words.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
         let name = clip(&channel::inert(&words), NAME_CHARS_MAX);
-        Ok(match (name.is_empty(), command_of(spot)) {
-            (false, _) => name,
-            (true, _) => "Conversation".to_owned(),
-        })
+        Ok(if name.is_empty() { "Conversation".to_owned() } else { name })
     }
 }

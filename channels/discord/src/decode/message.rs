@@ -3,11 +3,11 @@
 use channel::{Addressed, Body};
 use chat::{
     payload::{at, is, list, text},
-    text::{bounded, file_name},
+    text::{bounded, digest, file_name},
 };
 use serde_json::Value;
 
-use super::{Decoded, FileRef, Gesture, Reader, Reply, Who, inbound, key, listened, short, spot};
+use super::{Decoded, FileRef, Gesture, Reader, Reply, Who, inbound, key, listened, spot};
 use crate::{
     place::{Ref, Spot, Under, is_id, time},
     words,
@@ -209,7 +209,7 @@ impl<'a> Scene<'a> {
         let Some(mut gesture) = self.gesture(addressed, body) else {
             return Decoded::Nothing("nobody said it");
         };
-        let name = short(&[edited]);
+        let name = digest(&[edited]);
         gesture
             .inbound
             .keys

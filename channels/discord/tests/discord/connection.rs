@@ -223,3 +223,55 @@ async fn what_is_not_durable_is_sent_again_after_a_restart() {
     assert_eq!(world.inbox.taken().len(), 1);
     assert_eq!(world.control.sessions().await.unwrap().len(), 1, "the session went on");
 }
+
+/// Discord is away for a while: the session outlives that, however often it was tried to connect.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_outlives_an_outage() {
+    let world = World::new(Options { time_scale: 1.0, ..options() }, json!({})).await;
+    let before = world.control.sessions().await.unwrap()[0].id.clone();
+    world.control.away(true).await.unwrap();
+    world.is(|state| matches!(state, HealthState::Down { .. })).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    world.control.away(false).await.unwrap();
+    world.is(|state| *state == HealthState::Up).await;
+    let sessions = world.control.sessions().await.unwrap();
+    assert!(sessions.iter().any(|session| session.id == before && session.resumed == 1), "{sessions:#?}");
+}
+
+/// An event that cannot be taken is sent again with its session; a session that does not get beyond it is dropped, and
+/// what came behind it is heard.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_cannot_be_taken_is_tried_and_then_holds_up_nobody() {
+    let mut world = World::new(Options { time_scale: 1.0, ..options() }, json!({})).await;
+    world.control.dm(ANA, "first").await.unwrap();
+    world.inbox.taken_count(1).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    // The next process knows no channel, and is not told where this one is.
+    world.control.fault("GET /channels/{channel}", json!({ "status": 503 }), 1_000, 0).await.unwrap();
+    world.kill(json!({})).await;
+    world.control.say(ANA, GENERAL, "@switchboard poison").await.unwrap();
+    world.control.dm(ANA, "second").await.unwrap();
+    world.listen().await;
+    assert_eq!(text(&world.inbox.taken_count(2).await[1]), "second");
+    // A new session introduces its servers, so the mention is heard in the end.
+    until("the mention", async || world.inbox.taken().iter().any(|inbound| text(inbound) == "poison")).await;
+    let heard: Vec<String> = world.inbox.taken().iter().map(|inbound| text(inbound).to_owned()).collect();
+    assert_eq!(heard.len(), 3, "{heard:?}");
+}
+
+/// A gateway that starts while the store is away begins no new session over the one that is kept there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kept_session_is_waited_for() {
+    let mut world = World::start().await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    world.kill(json!({})).await;
+    world.control.dm(ANA, "meanwhile").await.unwrap();
+    world.inbox.away(true);
+    world.begin();
+    world.is(|state| matches!(state, HealthState::Down { .. })).await;
+    world.inbox.away(false);
+    world.is(|state| *state == HealthState::Up).await;
+    assert_eq!(text(&world.inbox.taken_count(1).await[0]), "meanwhile");
+    let sessions = world.control.sessions().await.unwrap();
+    assert_eq!((sessions.len(), sessions[0].resumed), (1, 1), "{sessions:#?}");
+}
