@@ -4,10 +4,11 @@
 //! [`text`] bounds and names; [`settings`] collects what is wrong with a table. Not pure: [`Lanes`] keeps the order of each
 //! place on the way in, [`Signs`] that of signs of life, [`Drafts`] that of answers
 //! that grow; [`Known`] remembers what to read again after an outage; [`Pace`]
-//! and [`back_off`] wait.
+//! and [`back_off`] wait; [`files`] fetches what people send along, within limits.
 //!
 //! Invariant: nothing here knows a platform.
 
+pub mod files;
 pub mod payload;
 pub mod rich;
 pub mod settings;

@@ -2,50 +2,27 @@
 //!
 //! Invariant: only Discord's own hosts are asked, whatever address a payload names.
 
-use std::time::Duration;
-
 use channel::Attachment;
+use chat::files;
 
 use super::api::Api;
 use crate::{config::Limits, decode::FileRef};
 
-/// How long the files of one message may take, each.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(20);
+impl files::Named for FileRef {
+    fn named(&self) -> (&str, &str, u64) {
+        (&self.name, &self.kind, self.size)
+    }
+}
 
 /// Fetches the files of a message, each with its bytes or why they are not there.
 pub(super) async fn fetch(api: &Api, files: &[FileRef], limits: &Limits) -> Vec<Attachment> {
-    let mut attachments = Vec::new();
-    for (n, file) in files.iter().enumerate() {
-        let bytes = if n < limits.files {
-            let fetched = tokio::time::timeout(FETCH_TIMEOUT, bytes(api, file, limits.file_bytes)).await;
-            fetched.unwrap_or_else(|_| Err("Discord did not send it in time".to_owned()))
-        } else {
-            Err(format!("more than {} files", limits.files))
-        };
-        let size = bytes.as_ref().map_or(file.size, |bytes| bytes.len() as u64);
-        attachments.push(Attachment { name: file.name.clone(), kind: file.kind.clone(), size, bytes });
-    }
-    attachments
+    let limit = limits.file_bytes;
+    files::attachments(files, (limits.files, limit), |file| bytes(api, file, limit)).await
 }
 
 async fn bytes(api: &Api, file: &FileRef, bytes_max: usize) -> Result<Vec<u8>, String> {
-    if file.size > bytes_max as u64 {
-        return Err(format!("larger than {bytes_max} bytes"));
-    }
     let url = own_host(&file.url, api.base()).ok_or("its address is not one of Discord's")?;
-    let lost = |error: reqwest::Error| format!("it could not be fetched: {}", error.without_url());
-    let mut answer = api.download(url).send().await.map_err(lost)?;
-    if !answer.status().is_success() {
-        return Err(format!("Discord answered with HTTP status {}", answer.status().as_u16()));
-    }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(lost)? {
-        if bytes.len() + chunk.len() > bytes_max {
-            return Err(format!("larger than {bytes_max} bytes"));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
+    files::download(api.download(url), bytes_max).await.map(|(_, bytes)| bytes)
 }
 
 /// The address, if it is on a host of Discord's for files, or on the host of the API.

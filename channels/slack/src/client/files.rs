@@ -2,17 +2,17 @@
 //!
 //! Invariant: the token goes to Slack's own hosts and to no other, whatever address a payload names.
 
-use std::time::Duration;
-
 use channel::Attachment;
-use chat::payload::text;
+use chat::{files, payload::text};
 
 use super::api::{Api, Workspace};
 use crate::{config::Limits, decode::FileRef};
 
-/// How long the files of one message may take. Slack waits three seconds for an acknowledgement and then sends the
-/// message again, which is heard once all the same.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(20);
+impl files::Named for FileRef {
+    fn named(&self) -> (&str, &str, u64) {
+        (&self.name, &self.kind, self.size)
+    }
+}
 
 /// Fetches the files of a message, each with its bytes or why they are not there.
 pub(super) async fn fetch(
@@ -21,19 +21,8 @@ pub(super) async fn fetch(
     files: &[FileRef],
     limits: &Limits,
 ) -> Vec<Attachment> {
-    let mut attachments = Vec::new();
-    for (n, file) in files.iter().enumerate() {
-        let bytes = if n < limits.files {
-            let fetched =
-                tokio::time::timeout(FETCH_TIMEOUT, bytes(api, workspace, file, limits.file_bytes)).await;
-            fetched.unwrap_or_else(|_| Err("Slack did not send it in time".to_owned()))
-        } else {
-            Err(format!("more than {} files", limits.files))
-        };
-        let size = bytes.as_ref().map_or(file.size, |bytes| bytes.len() as u64);
-        attachments.push(Attachment { name: file.name.clone(), kind: file.kind.clone(), size, bytes });
-    }
-    attachments
+    let limit = limits.file_bytes;
+    files::attachments(files, (limits.files, limit), |file| bytes(api, workspace, file, limit)).await
 }
 
 async fn bytes(
@@ -45,31 +34,16 @@ async fn bytes(
     if file.external {
         return Err("it is kept outside of Slack".to_owned());
     }
-    if file.size > bytes_max as u64 {
-        return Err(format!("larger than {bytes_max} bytes"));
-    }
     let url = match &file.url {
         Some(url) => url.clone(),
         // In a channel shared with others Slack names a file and keeps the rest back.
         None => asked(api, workspace, file).await?,
     };
     let url = own_host(&url, api.base()).ok_or("its address is not one of Slack's")?;
-    let lost = |error: reqwest::Error| format!("it could not be fetched: {}", error.without_url());
-    let mut answer = api.download(workspace, url).send().await.map_err(lost)?;
-    if !answer.status().is_success() {
-        return Err(format!("Slack answered with HTTP status {}", answer.status().as_u16()));
-    }
-    let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let (kind, bytes) = files::download(api.download(workspace, url), bytes_max).await?;
     if kind.starts_with("text/html") && !file.kind.starts_with("text/html") {
         // Instead of an error a token without the scope gets a page to log in at.
         return Err("Slack did not give it: the bot token lacks the scope files:read".to_owned());
-    }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(lost)? {
-        if bytes.len() + chunk.len() > bytes_max {
-            return Err(format!("larger than {bytes_max} bytes"));
-        }
-        bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
 }
