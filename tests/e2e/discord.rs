@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agent::{Decision, Event, Thread, Why};
 use serde_json::json;
-use simulator::discord::{Click, Message, options::BOSS};
+use simulator::discord::{Message, options::BOSS};
 
 use crate::world::{
     SCRIPTED, SOON, World,
@@ -124,11 +124,19 @@ async fn a_role_counts_in_the_moment_of_the_press() {
     let world = started(&guild, "").await;
     let thread = guild.mentions(ANA, REFUND).await;
     let card = guild.says(&world, &thread, "Approve: refund").await;
-    let id = card.elements()[0]["custom_id"].as_str().unwrap().to_owned();
     guild.control.take_role(BEN, GUILD, BOSS).await.unwrap();
-    // A press that was made while he had the role, as it would come late.
-    guild.control.click(&Click::on(BEN, &card, &id)).await.unwrap();
+    guild.presses(BEN, &card, "press:approve").await;
     guild.told(BEN, &thread, "may not answer").await;
+    // The same press with the role in it, as one that was made before and comes late.
+    let deliveries = guild.control.deliveries().await.unwrap();
+    let press = deliveries.iter().find(|delivery| delivery.what == "INTERACTION_CREATE").unwrap();
+    let mut late = press.payload.clone();
+    late["id"] = json!((late["id"].as_str().unwrap().parse::<u64>().unwrap() + 1).to_string());
+    late["member"]["roles"] = json!([BOSS]);
+    guild.control.raw_event(&press.what, late).await.unwrap();
+    let refused =
+        |event: &Event| matches!(event, Event::Refused(refusal) if refusal.why == Why::NotPermitted);
+    world.until("the late press is refused", |threads| events(threads, refused) == 2).await;
     guild.control.give_role(BEN, GUILD, BOSS).await.unwrap();
     guild.presses(BEN, &card, "press:approve").await;
     guild.says(&world, &thread, "I refunded 120.00").await;
