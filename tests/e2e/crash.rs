@@ -37,14 +37,7 @@ struct Run {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_every_write_of_a_deployment_at_the_page() {
-    let runs = every_point(deployment).await;
-    let crashed = runs.iter().filter(|run| run.crashed).count();
-    let unknown: Vec<_> = runs.iter().filter(|run| run.unknown).map(|run| run.point.as_str()).collect();
-    eprintln!(
-        "stopped at {crashed} points of a deployment; at {unknown:?} a human was asked whether it had run"
-    );
-    assert!(crashed >= 20, "the scenario has hardly any writes: {crashed}");
-    assert!(!unknown.is_empty(), "no point fell between the start of the tool and its end");
+    stopped_everywhere("at the page", &every_point(deployment).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,26 +50,12 @@ async fn at_every_write_of_an_answer_by_mail() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_every_write_of_a_deployment_on_slack() {
-    let runs = every_point(deployment_on_slack).await;
-    let crashed = runs.iter().filter(|run| run.crashed).count();
-    let unknown: Vec<_> = runs.iter().filter(|run| run.unknown).map(|run| run.point.as_str()).collect();
-    eprintln!(
-        "stopped at {crashed} points of a deployment on Slack; at {unknown:?} a human was asked whether it had run"
-    );
-    assert!(crashed >= 20, "the scenario has hardly any writes: {crashed}");
-    assert!(!unknown.is_empty(), "no point fell between the start of the tool and its end");
+    stopped_everywhere("on Slack", &every_point(deployment_on_slack).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_every_write_of_a_deployment_on_discord() {
-    let runs = every_point(deployment_on_discord).await;
-    let crashed = runs.iter().filter(|run| run.crashed).count();
-    let unknown: Vec<_> = runs.iter().filter(|run| run.unknown).map(|run| run.point.as_str()).collect();
-    eprintln!(
-        "stopped at {crashed} points of a deployment on Discord; at {unknown:?} a human was asked whether it had run"
-    );
-    assert!(crashed >= 20, "the scenario has hardly any writes: {crashed}");
-    assert!(!unknown.is_empty(), "no point fell between the start of the tool and its end");
+    stopped_everywhere("on Discord", &every_point(deployment_on_discord).await);
 }
 
 /// The answer to each request that shows something is lost after Discord acted, one request after the other.
@@ -115,6 +94,17 @@ async fn at_every_lost_answer_of_slack() {
             assert_eq!(shown.len(), 2, "{story}");
         }
     }
+}
+
+/// Says at how many points a deployment was stopped, and wants them to be all there are, the doubtful one in the middle too.
+fn stopped_everywhere(place: &str, runs: &[Run]) {
+    let crashed = runs.iter().filter(|run| run.crashed).count();
+    let unknown: Vec<_> = runs.iter().filter(|run| run.unknown).map(|run| run.point.as_str()).collect();
+    eprintln!(
+        "stopped at {crashed} points of a deployment {place}; at {unknown:?} a human was asked whether it had run"
+    );
+    assert!(crashed >= 20, "the scenario has hardly any writes: {crashed}");
+    assert!(!unknown.is_empty(), "no point fell between the start of the tool and its end");
 }
 
 /// Runs a scenario for each point, a few abreast, until a point lies behind its last write.

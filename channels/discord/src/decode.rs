@@ -10,7 +10,10 @@ mod interaction;
 mod message;
 
 use channel::{Address, Addressed, Body, ChannelName, Inbound, InboundKey, Person, Timestamp, Verified};
-use chat::{payload::text, text::clip};
+use chat::{
+    payload::{at, text},
+    text::clip,
+};
 use serde_json::Value;
 
 use crate::{
@@ -24,6 +27,8 @@ pub(crate) use interaction::{
 pub(crate) use message::{deleted, message, updated};
 
 const NAME_CHARS_MAX: usize = 80;
+/// The kind of interaction that a command is.
+const COMMANDED: u64 = 2;
 
 /// What reading takes, beside the payload.
 #[derive(Clone, Copy)]
@@ -79,11 +84,36 @@ pub(crate) struct Gesture {
     /// The conversation's id.
     pub(crate) channel: String,
     /// The message of ours that it replies to, or that was pressed: a conversation without a thread goes on below it.
-    pub(crate) root: Option<String>,
+    pub(crate) root: Option<Root>,
     /// Files to fetch.
     pub(crate) files: Vec<FileRef>,
     /// How the person is answered at once.
     pub(crate) reply: Reply,
+}
+
+/// A message of ours, and what it says itself about the conversation that it belongs to. That is known in the moment in which
+/// it is shown, which is before anybody here has noted it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Root {
+    pub(crate) message: String,
+    /// The command that it answers in the place which Discord keeps for that.
+    pub(crate) command: Option<String>,
+    /// The message of the same conversation that it replies to.
+    pub(crate) below: Option<String>,
+}
+
+impl Root {
+    fn read(message: &Value) -> Option<Self> {
+        let id = |path: &[&str]| text(message, path).filter(|id| is_id(id)).map(str::to_owned);
+        let by = |kind: &Value| kind.as_u64() == Some(COMMANDED);
+        let command = at(message, &["interaction_metadata", "type"]).is_some_and(by);
+        let here = text(message, &["message_reference", "channel_id"]) == text(message, &["channel_id"]);
+        Some(Self {
+            message: id(&["id"])?,
+            command: id(&["interaction_metadata", "id"]).filter(|_| command),
+            below: id(&["message_reference", "message_id"]).filter(|_| here),
+        })
+    }
 }
 
 /// How somebody is answered at once, where Discord waits for that.
@@ -115,8 +145,8 @@ pub(crate) struct Form {
     pub(crate) id: String,
     /// Where the card is.
     pub(crate) spot: Spot,
-    /// The card's message.
-    pub(crate) card: Option<(String, String)>,
+    /// The card's message, where its conversation has no thread.
+    pub(crate) root: Option<Root>,
     /// For a request about a message: what it says, and whose it is.
     pub(crate) quoted: Option<String>,
 }

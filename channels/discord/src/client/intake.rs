@@ -24,7 +24,7 @@ use super::{
     Client, cursor_of_interaction, cursor_of_quoted, cursor_of_thread, cursor_of_words, files, gateway,
 };
 use crate::{
-    decode::{self, Decoded, Form, Gesture, Reader, Reply},
+    decode::{self, Decoded, Form, Gesture, Reader, Reply, Root},
     encode,
     place::{Spot, Under, is_id},
 };
@@ -287,24 +287,49 @@ impl Intake {
         Ok(())
     }
 
-    /// A conversation without a thread of its own is known by the message that it goes on below.
+    /// A conversation without a thread of its own is known by its messages; the thread of a command, by its first answer.
     async fn follow_root(&self, gesture: &mut Gesture) -> Result<(), Error> {
         let Some(spot) = Spot::read(&gesture.inbound.at.place) else { return Ok(()) };
-        let root = match (&spot, &gesture.root) {
-            // Below a message that was said just now there is nothing yet.
-            (Spot::Channel { under: Under::Thread(thread), .. }, None)
-                if gesture.inbound.message.as_ref().is_none_or(|said| !said.as_str().ends_with(thread)) =>
-            {
-                thread
-            }
-            (Spot::Channel { .. }, Some(root)) => root,
-            (Spot::Channel { .. } | Spot::Person(_), _) => return Ok(()),
+        let begins = |thread: &str| {
+            gesture.inbound.message.as_ref().is_some_and(|said| said.as_str().ends_with(thread))
         };
-        let of = self.ingress.inbox.cursor(&cursor_of_thread(root)).await?;
-        if let Some(place) = of.filter(|place| !place.is_empty()) {
-            gesture.inbound.at.place = Place::new(place);
+        let place = match (&spot, &gesture.root) {
+            (Spot::Channel { .. }, Some(root)) => self.conversation_of(&spot, root).await?,
+            // Below a message that was said just now there is nothing yet.
+            (Spot::Channel { under: Under::Thread(thread), .. }, None) if !begins(thread) => {
+                self.conversation_below(thread).await?
+            }
+            (Spot::Channel { .. } | Spot::Person(_), _) => None,
+        };
+        if let Some(place) = place {
+            gesture.inbound.at.place = place;
         }
         Ok(())
+    }
+
+    /// The conversation that a message of ours in a channel belongs to: as it was noted, or, until it is, as the message says
+    /// itself.
+    async fn conversation_of(&self, spot: &Spot, root: &Root) -> Result<Option<Place>, Error> {
+        let Spot::Channel { guild, channel, .. } = spot else { return Ok(None) };
+        for message in [Some(&root.message), root.below.as_ref()].into_iter().flatten() {
+            let noted = self.conversation_below(message).await?;
+            if noted.is_some() {
+                return Ok(noted);
+            }
+        }
+        let under = match (&root.command, &root.below) {
+            (Some(command), _) => Under::Command(command.clone()),
+            (None, Some(message)) => Under::Thread(message.clone()),
+            (None, None) => return Ok(None),
+        };
+        let (guild, channel) = (guild.clone(), channel.clone());
+        Ok(Some(Spot::Channel { guild, channel, under }.place()))
+    }
+
+    /// The conversation that is noted to go on below a message.
+    async fn conversation_below(&self, message: &str) -> Result<Option<Place>, Error> {
+        let noted = self.ingress.inbox.cursor(&cursor_of_thread(message)).await?;
+        Ok(noted.filter(|place| !place.is_empty()).map(Place::new))
     }
 
     /// Remembers what was said where, and by whom.
@@ -486,16 +511,15 @@ impl Intake {
     async fn card(&self, form: &Form, ticket: &str) -> Result<Option<channel::Card>, Error> {
         let inbox = &self.ingress.inbox;
         let mut places = vec![form.spot.place()];
-        let below = match (&form.spot, &form.card) {
-            (Spot::Channel { under: Under::Thread(thread), .. }, _) => Some(thread),
-            (Spot::Channel { under: Under::Top, .. }, Some((_, card))) => Some(card),
-            (Spot::Channel { .. } | Spot::Person(_), _) => None,
+        let noted = match (&form.spot, &form.root) {
+            (spot, Some(root)) => self.conversation_of(spot, root).await?,
+            (Spot::Channel { under: Under::Thread(thread), .. }, None) => {
+                self.conversation_below(thread).await?
+            }
+            (Spot::Channel { .. } | Spot::Person(_), None) => None,
         };
-        if let Some(root) = below
-            && let Some(place) = inbox.cursor(&cursor_of_thread(root)).await?
-            && !place.is_empty()
-        {
-            places.insert(0, Place::new(place));
+        if let Some(noted) = noted {
+            places.insert(0, noted);
         }
         for place in places {
             let entries = inbox.history(&place).await?;

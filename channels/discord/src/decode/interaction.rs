@@ -9,7 +9,7 @@ use chat::{
 };
 use serde_json::Value;
 
-use super::{Decoded, Form, Gesture, Reader, Reply, Who, in_room, inbound, key, listened, spot};
+use super::{Decoded, Form, Gesture, Reader, Reply, Root, Who, in_room, inbound, key, listened, spot};
 use crate::{
     place::{Ref, Spot, Under, is_id, time},
     words,
@@ -105,15 +105,16 @@ impl Scene<'_> {
         Gesture { inbound, user, channel: self.channel.to_owned(), root: None, files: Vec::new(), reply }
     }
 
-    /// The message that was pressed, or whose form it is.
-    fn card(&self) -> Option<&str> {
-        text(self.payload, &["message", "id"]).filter(|id| is_id(id))
+    /// The message that was pressed, or whose form it is, where its conversation has no thread.
+    fn root(&self) -> Option<Root> {
+        let top = matches!(&self.spot, Spot::Channel { under: Under::Top, .. });
+        at(self.payload, &["message"]).filter(|_| top).and_then(Root::read)
     }
 
     fn about_card(&self, mut gesture: Gesture, code: &str) -> Decoded {
         let Some(ticket) = ticket(code) else { return Decoded::Nothing("a press without a question") };
         gesture.inbound.ticket = Some(ticket);
-        gesture.root = self.card().map(str::to_owned);
+        gesture.root = self.root();
         Decoded::Gesture(Box::new(gesture))
     }
 
@@ -131,9 +132,8 @@ impl Scene<'_> {
                 None => return Decoded::Nothing("a choice of nothing"),
             },
             FORM | ANSWER => {
-                let card = self.card().map(|card| (self.channel.to_owned(), card.to_owned()));
-                let (id, spot) = (id.to_owned(), self.spot.clone());
-                return Decoded::Form(Box::new(Form { id, spot, card, quoted: None }));
+                let (id, spot, root) = (id.to_owned(), self.spot.clone(), self.root());
+                return Decoded::Form(Box::new(Form { id, spot, root, quoted: None }));
             }
             _ => return Decoded::Nothing("a press that is not ours"),
         };
@@ -263,6 +263,6 @@ impl Scene<'_> {
             of(&["author", "global_name"]).or_else(|| of(&["author", "username"])).unwrap_or("somebody");
         let quoted = format!("{author}: {}", clip(&said, QUOTED_CHARS_MAX));
         let id = format!("{ASK}::{message}");
-        Decoded::Form(Box::new(Form { id, spot: self.spot.clone(), card: None, quoted: Some(quoted) }))
+        Decoded::Form(Box::new(Form { id, spot: self.spot.clone(), root: None, quoted: Some(quoted) }))
     }
 }

@@ -7,7 +7,7 @@ use chat::{
 };
 use serde_json::Value;
 
-use super::{Decoded, FileRef, Gesture, Reader, Reply, Who, inbound, key, listened, spot};
+use super::{Decoded, FileRef, Gesture, Reader, Reply, Root, Who, inbound, key, listened, spot};
 use crate::{
     place::{Ref, Spot, Under, is_id, time},
     words,
@@ -169,13 +169,14 @@ impl<'a> Scene<'a> {
         inbound.addressed = addressed;
         inbound.message = Some(Ref::message(self.channel, self.id).write());
         inbound.facts.push(("conversation".to_owned(), self.channel.to_owned()));
-        let root = self.replies_to();
-        inbound.in_reply_to = root.map(|root| Ref::message(self.channel, root).write());
+        let replied = self.replies_to();
+        inbound.in_reply_to = replied.map(|message| Ref::message(self.channel, message).write());
+        let root = replied.and_then(|_| Root::read(at(self.payload, &["referenced_message"])?));
         Some(Gesture {
             inbound,
             user,
             channel: self.channel.to_owned(),
-            root: root.map(str::to_owned).filter(|_| !self.in_thread() && self.guild.is_some()),
+            root: root.filter(|_| !self.in_thread() && self.guild.is_some()),
             files: Vec::new(),
             reply: Reply::Nothing,
         })

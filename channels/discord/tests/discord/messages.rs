@@ -218,6 +218,36 @@ async fn a_lost_answer_to_a_command_leaves_its_place_alone() {
     assert_eq!(world.said(&said[0].id).await.len(), 1);
 }
 
+/// Who replies at once may be quicker than what is noted about the answer; with a lost answer to the request, that takes longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_to_what_is_not_noted_yet_goes_on_with_its_conversation() {
+    let world = World::start().await;
+    let asked =
+        world.control.command(ANA, GENERAL, "ask", json!({ "request": "where is it?" })).await.unwrap();
+    let heard = world.inbox.taken_count(1).await.remove(0);
+    world.control.outcome(&asked, Duration::from_secs(10)).await.unwrap();
+    let edit = "PATCH /webhooks/{application}/{token}/messages/{message}";
+    world.control.fault(edit, json!("drop_response"), 1, 0).await.unwrap();
+    let mut first = outgoing(1, &heard.at.place, says("first"));
+    first.in_reply_to = heard.message.clone();
+    world.attempts(&first, 1).await.unwrap_err();
+    let shown = world.said(GENERAL).await.remove(0);
+    world.control.reply(BEN, GENERAL, &shown.id, "and what else?").await.unwrap();
+    assert_eq!(world.inbox.taken_count(2).await[1].at, heard.at);
+
+    // The same without threads, where everything stands below what was asked.
+    let world = World::new(options(), json!({ "threads": false })).await;
+    let said = world.control.say(ANA, GENERAL, &format!("<@{APP}> where is it?")).await.unwrap();
+    let heard = world.inbox.taken_count(1).await.remove(0);
+    world.control.fault(POST, json!("drop_response"), 1, 0).await.unwrap();
+    let first = outgoing(1, &heard.at.place, says("first"));
+    world.attempts(&first, 1).await.unwrap_err();
+    let shown = world.said(GENERAL).await.remove(0);
+    world.control.reply(BEN, GENERAL, &shown.id, "and what else?").await.unwrap();
+    let place = Place::new(format!("{GUILD}/{GENERAL}/{}", said.id));
+    assert_eq!(world.inbox.taken_count(2).await[1].at.place, place);
+}
+
 /// A card whose arguments go before it as a file still answers its command: nobody is shown for ever that the bot thinks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_whose_answer_begins_with_a_file_is_answered() {

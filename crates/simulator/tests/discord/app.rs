@@ -1,5 +1,10 @@
 //! A plain client of the REST API and of the gateway.
 
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use simulator::discord::{Control, Discord, Options, intents};
@@ -16,6 +21,10 @@ pub(crate) struct App {
     pub(crate) discord: Discord,
     pub(crate) control: Control,
     pub(crate) http: reqwest::Client,
+    /// How long a session has to wait after the one before: five seconds, or less where waits are shorter.
+    between: Duration,
+    /// When the last session began.
+    began: Mutex<Option<Instant>>,
 }
 
 /// One connection of the gateway.
@@ -62,9 +71,10 @@ impl App {
     }
 
     pub(crate) async fn with(options: Options) -> Result<Self, Failure> {
+        let between = Duration::from_secs(5).mul_f64(options.time_scale);
         let discord = Discord::start(options).await?;
         let control = discord.control();
-        Ok(Self { discord, control, http: reqwest::Client::new() })
+        Ok(Self { discord, control, http: reqwest::Client::new(), between, began: Mutex::default() })
     }
 
     /// Calls a route with JSON.
@@ -111,6 +121,19 @@ impl App {
         Ok(link)
     }
 
+    /// Waits until the next session may begin.
+    pub(crate) async fn turn(&self) {
+        let began = *self.began.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wait) = began.and_then(|began| self.between.checked_sub(began.elapsed())) {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// A session has begun.
+    pub(crate) fn begun(&self) {
+        *self.began.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
     /// Begins a session with all intents, and takes what comes first.
     pub(crate) async fn link(&self) -> Result<Link, Failure> {
         self.link_with(intents::ALL).await
@@ -119,8 +142,10 @@ impl App {
     /// The same with these intents.
     pub(crate) async fn link_with(&self, intents: u64) -> Result<Link, Failure> {
         let mut link = self.socket().await?;
+        self.turn().await;
         link.identify(&self.discord.bot_token(), intents).await?;
         let ready = link.event("READY").await?;
+        self.begun();
         link.session = ready["session_id"].as_str().unwrap_or_default().to_owned();
         if intents & intents::GUILDS != 0 {
             for _ in ready["guilds"].as_array().into_iter().flatten() {
@@ -151,7 +176,7 @@ impl Link {
     /// The next text frame.
     pub(crate) async fn frame(&mut self) -> Result<Value, Failure> {
         loop {
-            let next = tokio::time::timeout(std::time::Duration::from_secs(20), self.stream.next()).await?;
+            let next = tokio::time::timeout(Duration::from_secs(20), self.stream.next()).await?;
             match next {
                 Some(Ok(Message::Text(text))) => {
                     let frame: Value = serde_json::from_str(&text)?;
@@ -205,7 +230,7 @@ where
         if look().await? {
             return Ok(());
         }
-        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        tokio::time::sleep(Duration::from_millis(25)).await;
     }
     Err("it never came to be so".into())
 }

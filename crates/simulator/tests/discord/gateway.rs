@@ -192,7 +192,6 @@ async fn what_is_too_old_or_was_ended_cannot_be_resumed() -> Result<(), Failure>
         link.stream.close(Some(close)).await?;
         eventually(async || Ok(app.control.sessions().await?.is_empty())).await?;
         assert!(invalid(&app.resume(&session, 1).await?.frame().await?));
-        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
     }
     app.control.set(json!({"replay": 2})).await?;
     let mut link = app.link().await?;
@@ -203,7 +202,6 @@ async fn what_is_too_old_or_was_ended_cannot_be_resumed() -> Result<(), Failure>
         app.control.say(ANA, GENERAL, text).await?;
     }
     assert!(invalid(&app.resume(&session, seq).await?.frame().await?));
-    tokio::time::sleep(std::time::Duration::from_millis(60)).await;
     let link = app.link().await?;
     app.control.set(json!({"resume_within_ms": 1})).await?;
     let session = link.session.clone();
@@ -253,14 +251,15 @@ async fn shards_hear_of_their_guilds_and_the_first_of_conversations() -> Result<
     for shard in 0..2 {
         let mut link = app.socket().await?;
         let data = json!({"token": app.discord.bot_token(), "intents": intents::ALL, "shard": [shard, 2]});
+        app.turn().await;
         link.send(2, data).await?;
         let ready = link.event("READY").await?;
+        app.begun();
         assert_eq!(ready["shard"], json!([shard, 2]));
         for _ in ready["guilds"].as_array().into_iter().flatten() {
             link.event("GUILD_CREATE").await?;
         }
         links.push(link);
-        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
     }
     let of = |guild: &str| (guild.parse::<u64>().unwrap_or_default() >> 22) % 2;
     assert_eq!((of(GUILD), of(GUILD_TWO)), (1, 0));
