@@ -146,7 +146,8 @@ impl Store for Embedded {
 
     async fn commit(&self, batch: Batch) -> Result<Version, Error> {
         let writer = self.writer()?;
-        let batch = commit::encode(batch)?;
+        // By the caller's task, so that the writer's thread does not spend its time on JSON.
+        let batch = crate::codec::encode(batch)?;
         writer.write(move |desk| commit::write(desk, &batch)).await
     }
 

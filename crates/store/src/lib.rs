@@ -11,6 +11,7 @@
 //!
 //! `testkit::store_laws!` holds every implementation to these; [`Embedded`] is the one that ships.
 
+pub mod codec;
 mod embedded;
 mod seam;
 

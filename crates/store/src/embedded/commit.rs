@@ -1,7 +1,7 @@
 //! One batch, whole or not at all.
 
-use agent::{Event, Record, ThreadId, Version};
-use channel::{Address, DeliveryKey, InboundKey, MessageRef, Outgoing, Timestamp};
+use agent::{ThreadId, Version};
+use channel::{Address, DeliveryKey, InboundKey, MessageRef};
 use rusqlite::{OptionalExtension, params};
 
 use super::{
@@ -10,67 +10,12 @@ use super::{
     lease::{self, Held},
     writer::Desk,
 };
-use crate::{BATCH_MAX, Batch, Error, KEYS_KEPT, Lease, SendState};
-
-/// The most events, keys or messages in one batch.
-const PARTS_MAX: usize = 10_000;
+use crate::{
+    Error, KEYS_KEPT, Lease, SendState,
+    codec::{Encoded, Ending},
+};
 /// So many forgotten keys go with each new one; more than come, so that the table does not grow for ever.
 const FORGET: usize = 8;
-
-/// A batch as it goes into the columns. Made by the caller's task, so that the writer's thread does not spend its
-/// time on JSON.
-pub(super) struct Encoded {
-    thread: ThreadId,
-    expect: Option<Version>,
-    fence: Option<Lease>,
-    records: Vec<(Timestamp, u16, String)>,
-    keys: Vec<InboundKey>,
-    outgoing: Vec<(DeliveryKey, Address, String)>,
-    wake: bool,
-    settle: Option<(Lease, Ending, Option<MessageRef>)>,
-}
-
-/// How the sending of a message ends.
-#[derive(Clone, Copy)]
-enum Ending {
-    Sent,
-    Dead,
-}
-
-/// Encodes a batch, or refuses it.
-pub(super) fn encode(batch: Batch) -> Result<Encoded, Error> {
-    let Batch { thread, expect, fence, records, keys, outgoing, wake, settle } = batch;
-    let parts = records.len().max(keys.len()).max(outgoing.len());
-    if parts > PARTS_MAX {
-        let why = format!("a batch for {thread} with {parts} parts of one sort; {PARTS_MAX} is the most");
-        return Err(Error::Refused { why });
-    }
-    let records =
-        records.into_iter().map(|record| encode_record(&thread, record)).collect::<Result<Vec<_>, _>>()?;
-    let outgoing = outgoing.into_iter().map(encode_outgoing).collect::<Result<Vec<_>, _>>()?;
-    let settle = match settle {
-        None => None,
-        Some(settle) => {
-            let ending = match settle.state {
-                SendState::Sent => Ending::Sent,
-                SendState::Dead => Ending::Dead,
-                SendState::Waiting => {
-                    let why = format!("message {} cannot be settled as waiting", settle.lease.on);
-                    return Err(Error::Refused { why });
-                }
-            };
-            Some((settle.lease, ending, settle.message))
-        }
-    };
-    let bytes = records.iter().map(|(_, _, json)| json.len()).sum::<usize>()
-        + outgoing.iter().map(|(_, _, json)| json.len()).sum::<usize>()
-        + keys.iter().map(|key| key.as_str().len()).sum::<usize>();
-    if bytes > BATCH_MAX {
-        let why = format!("a batch of {bytes} bytes for {thread}; {BATCH_MAX} is the most");
-        return Err(Error::Refused { why });
-    }
-    Ok(Encoded { thread, expect, fence, records, keys, outgoing, wake, settle })
-}
 
 /// Writes a batch. Every refusal comes before the first change.
 pub(super) fn write(desk: &mut Desk<'_>, batch: &Encoded) -> Result<Version, Fault> {
@@ -90,17 +35,6 @@ pub(super) fn write(desk: &mut Desk<'_>, batch: &Encoded) -> Result<Version, Fau
         post(desk, &batch.thread, key, to, json)?;
     }
     Ok(after)
-}
-
-fn encode_record(thread: &ThreadId, record: Record) -> Result<(Timestamp, u16, String), Error> {
-    let Record { v, at, event } = record;
-    let json = codec::json::<Event>(&event, &format!("an event of thread {thread}"))?;
-    Ok((at, v, json))
-}
-
-fn encode_outgoing(outgoing: Outgoing) -> Result<(DeliveryKey, Address, String), Error> {
-    let json = codec::json(&outgoing, &format!("message {}", outgoing.key))?;
-    Ok((outgoing.key, outgoing.to, json))
 }
 
 fn refuse_seen(desk: &Desk<'_>, keys: &[InboundKey]) -> Result<(), Fault> {
@@ -209,19 +143,16 @@ fn settle(
     ending: Ending,
     message: Option<&MessageRef>,
 ) -> Result<(), Fault> {
-    let state = match ending {
-        Ending::Sent => SendState::Sent,
-        Ending::Dead => SendState::Dead,
-    };
     let (channel, place): (String, String) = desk
         .sql
         .prepare_cached(
             "UPDATE outgoing SET state = ?2, message = ?3, due = NULL, worker = NULL, error = NULL
              WHERE key = ?1 RETURNING channel, place",
         )?
-        .query_row(params![lease.on, codec::state(state), message.map(MessageRef::as_str)], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
+        .query_row(
+            params![lease.on, codec::state(SendState::from(ending)), message.map(MessageRef::as_str)],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
     desk.sql
         .prepare_cached(
             "UPDATE outgoing SET due = ?3 WHERE id =

@@ -284,7 +284,7 @@ async fn dropping_the_store_writes_what_waits() {
     let store = open(&path);
     let writer = store.writer().expect("a writer");
     for n in 0..20 {
-        let encoded = super::commit::encode(batch("a", &n.to_string())).expect("a batch");
+        let encoded = crate::codec::encode(batch("a", &n.to_string())).expect("a batch");
         writer
             .afterwards()
             .expect("running")
