@@ -46,6 +46,10 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the way back that a gesture opens is open: <https://discord.com/developers/docs/interactions/receiving-and-responding>
 /// says a quarter of an hour; what takes a moment must not come a moment too late.
 const WAY_BACK: Duration = Duration::from_secs(14 * 60 + 30);
+/// How long the first answer to a gesture may be on its way; Discord waits three seconds for it.
+const OPENING: Duration = Duration::from_secs(4);
+/// How often the way back is tried meanwhile.
+const OPENING_REST: Duration = Duration::from_millis(150);
 /// Gestures whose way back is remembered.
 const GESTURES_MAX: usize = 10_000;
 
@@ -198,6 +202,11 @@ impl Client {
         let state = self.state();
         let (whose, token, at) = state.gestures.get(id)?;
         (whose == user && at.elapsed() < WAY_BACK).then(|| token.clone())
+    }
+
+    /// Whether Discord may not have our first answer to this gesture yet: until it has, it knows of no way back.
+    fn is_opening(&self, id: &str) -> bool {
+        self.state().gestures.get(id).is_some_and(|(_, _, at)| at.elapsed() < OPENING)
     }
 
     /// A session ended in which something was heard at this time, in seconds.

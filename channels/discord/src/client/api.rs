@@ -357,6 +357,14 @@ impl Api {
         Ok((channel, named(&answer, what)?))
     }
 
+    /// Takes the place away that Discord keeps for the answer to an interaction.
+    pub(crate) async fn unanswer(&self, application: &str, token: &str) -> Result<(), Fault> {
+        let path = format!("/webhooks/{application}/{token}/messages/@original");
+        let (what, body) = ("take the place of an answer away", Body::Nothing);
+        let route = format!("DELETE /webhooks/{application}/@original");
+        self.call(Call { method: Method::DELETE, path, what, route, body, signed: false }).await.map(drop)
+    }
+
     /// Tells somebody something alone, by way of an interaction of theirs.
     pub(crate) async fn whisper(&self, application: &str, token: &str, post: &Post) -> Result<(), Fault> {
         let path = format!("/webhooks/{application}/{token}");

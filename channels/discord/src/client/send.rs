@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use channel::{Attempt, Content, Error, Outgoing, Person, Receipt, Said, Timestamp};
+use channel::{Attempt, Content, Error, Outgoing, Person, Place, Receipt, Said, Timestamp};
 use serde_json::Value;
 
 use super::{
-    Client, WAY_BACK, api::PAGE, command_of, cursor_of_command, cursor_of_interaction, cursor_of_thread,
-    cursor_of_words, fault::Fault, file_of, is_ours, threads::Target,
+    Client, OPENING_REST, WAY_BACK, api::PAGE, command_of, cursor_of_command, cursor_of_interaction,
+    cursor_of_thread, cursor_of_words, fault::Fault, file_of, is_ours, threads::Target,
 };
 use crate::{
     encode::{self, Post},
@@ -90,10 +90,14 @@ impl Client {
         if let Some(Ref::Command(id)) = outgoing.in_reply_to.as_ref().and_then(Ref::read)
             && let Some(token) = self.way_back(&id, &person.id)
         {
+            if self.promise(&id).await?.is_some() {
+                self.break_promise(&outgoing.to.place, &id, &token).await?;
+            }
             let mut told = 0;
-            for post in &posts {
+            while let Some(post) = posts.get(told) {
                 match self.api.whisper(&application, &token, post).await {
                     Ok(()) => told += 1,
+                    Err(fault) if self.still_opening(&id, &fault).await => {}
                     Err(fault) if told == 0 && fault.is(&CLOSED) => break,
                     Err(fault) => return Err(fault.error),
                 }
@@ -313,10 +317,31 @@ impl Client {
         let draft = self.drafts.of(spot);
         let mut draft = draft.lock().await;
         draft.closed = true;
-        match self.answer(&promise.token, post).await {
-            Ok(answered) => Ok(Some(answered)),
-            Err(fault) if fault.is(&CLOSED) || fault.is(&[UNKNOWN_MESSAGE]) => Ok(None),
-            Err(fault) => Err(fault.error),
+        loop {
+            match self.answer(&promise.token, post).await {
+                Ok(answered) => return Ok(Some(answered)),
+                Err(fault) if self.still_opening(&promise.id, &fault).await => {}
+                Err(fault) if fault.is(&CLOSED) || fault.is(&[UNKNOWN_MESSAGE]) => return Ok(None),
+                Err(fault) => return Err(fault.error),
+            }
+        }
+    }
+
+    /// Takes away the place that Discord keeps for the answer to a command: everybody sees what stands there, and what is said
+    /// next by the way back would stand there.
+    async fn break_promise(&self, place: &Place, id: &str, token: &str) -> Result<(), Error> {
+        let application = self.state().us.application.clone();
+        loop {
+            match self.api.unanswer(&application, token).await {
+                Ok(()) => break,
+                Err(fault) if self.still_opening(id, &fault).await => {}
+                Err(fault) if fault.is(&CLOSED) || fault.is(&[UNKNOWN_MESSAGE]) => break,
+                Err(fault) => return Err(fault.error),
+            }
+        }
+        match Spot::read(place) {
+            Some(spot) => self.close_promise(&spot, id).await,
+            None => Ok(()),
         }
     }
 
@@ -327,6 +352,16 @@ impl Client {
             self.api.delete(&channel, &draft).await?;
         }
         Ok(())
+    }
+
+    /// Whether a way back is worth another try after a rest: what follows from a gesture can be quicker than our first answer to
+    /// it, and before that Discord knows of no way back.
+    async fn still_opening(&self, id: &str, fault: &Fault) -> bool {
+        let opening = fault.is(&CLOSED) && self.is_opening(id);
+        if opening {
+            tokio::time::sleep(OPENING_REST).await;
+        }
+        opening
     }
 
     /// Writes into the place that Discord keeps for the answer to a command.

@@ -1,6 +1,6 @@
 //! Out: once, whatever is lost; within the limits; where a conversation can be.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use channel::{Attempt, Card, CardState, Channel, Content, Person, Place, Verified};
 use serde_json::json;
@@ -246,6 +246,38 @@ async fn a_reply_to_what_is_not_noted_yet_goes_on_with_its_conversation() {
     world.control.reply(BEN, GENERAL, &shown.id, "and what else?").await.unwrap();
     let place = Place::new(format!("{GUILD}/{GENERAL}/{}", said.id));
     assert_eq!(world.inbox.taken_count(2).await[1].at.place, place);
+}
+
+/// What follows from a gesture may be quicker than our first answer to it, before which Discord knows of no way back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_quicker_than_the_first_one_waits_for_it() {
+    let world = Arc::new(World::start().await);
+    for private in [false, true] {
+        world.inbox.loses_answers(true);
+        let before = world.inbox.taken().len();
+        let calls = async || world.control.calls(None).await.unwrap();
+        let tries = async || calls().await.iter().filter(|call| call.path.contains("/webhooks/")).count();
+        let tried = tries().await;
+        let options = json!({ "request": format!("where is it, {private}?") });
+        let asked = world.control.command(ANA, GENERAL, "ask", options).await.unwrap();
+        let heard = world.inbox.taken_count(before + 1).await.remove(before);
+        let text = format!("here, {private}");
+        let mut answer = outgoing(1 + u32::from(private), &heard.at.place, says(&text));
+        answer.in_reply_to = heard.message.clone();
+        answer.only = private.then(|| heard.from.clone());
+        let sending = tokio::spawn({
+            let world = world.clone();
+            async move { world.attempts(&answer, 1).await }
+        });
+        until("it is tried", async || tries().await > tried).await;
+        world.inbox.loses_answers(false);
+        sending.await.unwrap().unwrap();
+        world.control.outcome(&asked, Duration::from_secs(10)).await.unwrap();
+        let messages = world.control.messages(GENERAL).await.unwrap();
+        let told = messages.iter().find(|message| message.text == text);
+        assert_eq!(told.map(|told| told.ephemeral_to.is_some()), Some(private), "{messages:#?}");
+        assert!(messages.iter().all(|message| !message.loading), "nobody waits any more: {messages:#?}");
+    }
 }
 
 /// A card whose arguments go before it as a file still answers its command: nobody is shown for ever that the bot thinks.

@@ -45,7 +45,9 @@ pub(super) fn create(world: &mut World, asked: &Asked) -> Answer {
     let found = found(world, asked)?;
     let original = found.response.and_then(|id| world.channels.get(&found.channel)?.messages.get(&id));
     // The first thing said after "thinking" takes its place.
-    if let Some(waiting) = original.filter(|message| message.flags & LOADING != 0).map(|message| message.id) {
+    if let Some(waiting) =
+        original.filter(|message| message.flags & LOADING != 0 && !message.deleted).map(|message| message.id)
+    {
         return ok(world.change(found.channel, waiting, &asked.body, &asked.files, true)?);
     }
     let guild = world.channels.get(&found.channel).and_then(|channel| channel.guild);
