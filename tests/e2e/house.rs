@@ -20,13 +20,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("agent", &["channel"]),
     ("chat", &["channel"]),
     ("store", &["agent", "channel"]),
+    ("store-redis", &["agent", "channel", "store"]),
     ("model", &["agent", "channel"]),
     ("tool", &["agent", "channel"]),
     ("runtime", &["agent", "channel", "model", "store", "tool"]),
     ("testkit", &["agent", "channel", "model", "store", "tool"]),
     ("simulator", &[]),
     ("xtask", &[]),
-    ("gateway", &["agent", "channel", "channel-*", "model", "runtime", "store", "tool"]),
+    ("gateway", &["agent", "channel", "channel-*", "model", "runtime", "store", "store-redis", "tool"]),
     ("channel-*", &["channel", "chat"]),
 ];
 /// What any crate may know in its tests, beside what it may know anyway.

@@ -11,6 +11,8 @@ pub mod doubles;
 mod init;
 mod memory;
 pub mod payloads;
+#[expect(clippy::unwrap_used, clippy::expect_used, reason = "without a server there is no test")]
+pub mod redis_server;
 #[expect(clippy::unwrap_used, clippy::expect_used, reason = "a law that does not hold panics")]
 pub mod store_laws;
 

@@ -69,6 +69,11 @@ const NEEDS: &[Need] = &[
         ],
         purpose: "installs the client that the simulated Discord is proven honest with",
     },
+    Need {
+        package: "redis-server",
+        any_of: &["/usr/bin/redis-server", "/usr/local/bin/redis-server"],
+        purpose: "the servers that the store on Redis is proven with",
+    },
 ];
 
 /// Installs as root. Debian starts a service when its package is installed, unless this one file says no; the tests
@@ -87,6 +92,7 @@ if [ -d /run/systemd/system ]; then
     for package in "$@"; do
         case "$package" in
         dovecot-*) systemctl disable --now dovecot.service dovecot.socket 2>/dev/null || true ;;
+        redis-*) systemctl disable --now redis-server.service 2>/dev/null || true ;;
         exim4-*) systemctl disable --now exim4.service exim4-base.timer 2>/dev/null || true ;;
         esac
     done

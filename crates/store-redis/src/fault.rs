@@ -1,0 +1,63 @@
+//! What a Redis can say no with, as an operator would want to hear it.
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+use store::Error;
+
+/// The store is away, and why.
+pub(crate) fn away(error: &RedisError) -> Error {
+    let why = match error.code() {
+        Some("OOM") => {
+            "Redis is full and takes nothing more; raise its `maxmemory`, or let old conversations go"
+                .to_owned()
+        }
+        Some("MISCONF") => {
+            "Redis cannot write its files (a full disk?) and takes nothing until it can; its own log says why"
+                .to_owned()
+        }
+        Some("READONLY") => "this Redis is a replica; the master is elsewhere, or is being chosen".to_owned(),
+        Some("NOAUTH" | "WRONGPASS") => {
+            "Redis does not know this user or password; see `store.url`".to_owned()
+        }
+        Some("NOPERM") => format!(
+            "the user of `store.url` may not do that in Redis; `deploy/README.md` lists what it needs ({})",
+            error.detail().unwrap_or_default()
+        ),
+        Some(_) | None if error.is_timeout() => "Redis did not answer in time".to_owned(),
+        Some(_) | None => format!("Redis: {error}"),
+    };
+    Error::Away { why }
+}
+
+/// The same of one server.
+pub(crate) fn away_at(place: &str, error: &RedisError) -> Error {
+    match away(error) {
+        Error::Away { why } => Error::Away { why: format!("{why} (at {place})") },
+        other @ (Error::Conflict { .. }
+        | Error::Duplicate { .. }
+        | Error::Fenced { .. }
+        | Error::Unreadable { .. }
+        | Error::InUse { .. }
+        | Error::Refused { .. }) => other,
+    }
+}
+
+/// Whether a command may have been carried out although it failed.
+pub(crate) fn is_unsure(error: &RedisError) -> bool {
+    match error.kind() == ErrorKind::Io {
+        true => !error.is_connection_refusal(),
+        false => error.kind() == ErrorKind::Parse,
+    }
+}
+
+/// Whether trying again may help, soon.
+pub(crate) fn may_pass(error: &RedisError) -> bool {
+    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly, TryAgain};
+    let passing = [BusyLoading, TryAgain, ClusterDown, MasterDown, ReadOnly].map(ErrorKind::Server);
+    passing.contains(&error.kind())
+        || [ErrorKind::Io, ErrorKind::ClusterConnectionNotFound].contains(&error.kind())
+}
+
+/// What stands in the store is not what this build wrote.
+pub(crate) fn damaged(what: impl std::fmt::Display) -> Error {
+    Error::Away { why: format!("the store is damaged: {what}; `switchboard store verify` tells more") }
+}

@@ -1,0 +1,195 @@
+//! The connection to one server or to a cluster.
+
+use std::{sync::Arc, time::Duration};
+
+use redis::{
+    Client, Cmd, ConnectionInfo, IntoConnectionInfo, Pipeline, RedisFuture, RedisResult, Value,
+    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
+    cluster::ClusterClient,
+    cluster_async::ClusterConnection,
+    cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
+    io::tcp::TcpSettings,
+};
+use store::{Clock, Error};
+use tokio::time::timeout;
+
+use crate::{fault, soundness};
+
+/// The longest prefix.
+const PREFIX_MAX: usize = 64;
+/// How long to wait before a lost connection is tried again, at most.
+const RECONNECT_MAX: Duration = Duration::from_millis(500);
+/// How often a command tries to connect before it fails; whoever sent it tries again later.
+const RECONNECTS: usize = 2;
+
+/// Where the store is, and what is asked of it.
+#[derive(Clone)]
+pub struct Options {
+    /// The server, `redis://[user:password@]host[:port][/number]`, or `rediss://` for TLS. Of a cluster one node is enough to
+    /// find the others; more may be named, in case that one is away.
+    pub urls: Vec<String>,
+    /// What all keys begin with, in braces: letters, digits, `-`, `_` and `.`, at most 64 of them.
+    pub prefix: String,
+    /// How long a command may take.
+    pub timeout: Duration,
+    /// How durable a commit must be at least.
+    pub durability: Durability,
+    /// Whose time counts.
+    pub time: Time,
+}
+
+/// Whose time counts for leases and due times.
+#[derive(Clone)]
+pub enum Time {
+    /// The server's, so that all gateways have the same.
+    Server,
+    /// This clock's, for a simulation.
+    Of(Arc<dyn Clock>),
+}
+
+/// What of a commit outlives a crash of the server's machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Durability {
+    /// Nothing is promised: no append-only file, or the system writes it when it likes.
+    None,
+    /// All but the last second or two (`appendfsync everysec`).
+    EverySecond,
+    /// All (`appendfsync always`).
+    Always,
+}
+
+impl Durability {
+    /// In a few words, for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "not kept over a crash",
+            Self::EverySecond => "kept over a crash but for the last second",
+            Self::Always => "kept over a crash",
+        }
+    }
+}
+
+/// A connection, shared by all who have a clone of it.
+#[derive(Clone)]
+pub(crate) enum Link {
+    /// One server; connects again by itself.
+    One(ConnectionManager),
+    /// A cluster, and the slot that the store is in.
+    Cluster(ClusterConnection, u16),
+}
+
+impl Link {
+    /// Connects, and finds out whether it is a cluster.
+    pub(crate) async fn open(options: &Options, key: &str) -> Result<(Self, Vec<ConnectionInfo>), Error> {
+        check_prefix(&options.prefix)?;
+        let nodes = options.urls.iter().map(|url| node(url)).collect::<Result<Vec<_>, _>>()?;
+        let mut failure = Error::Refused { why: "no Redis is named; set `store.url`".to_owned() };
+        for info in &nodes {
+            match Self::begin(options, info.clone(), &nodes, key).await {
+                Ok(link) => return Ok((link, nodes)),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    async fn begin(
+        options: &Options,
+        info: ConnectionInfo,
+        nodes: &[ConnectionInfo],
+        key: &str,
+    ) -> Result<Self, Error> {
+        let place = info.addr().to_string();
+        let at = |error: redis::RedisError| fault::away_at(&place, &error);
+        let client = Client::open(info).map_err(at)?;
+        let config = ConnectionManagerConfig::new()
+            .set_number_of_retries(RECONNECTS)
+            .set_max_delay(RECONNECT_MAX)
+            .set_connection_timeout(Some(options.timeout))
+            .set_response_timeout(Some(options.timeout));
+        let connect = client.get_connection_manager_with_config(config);
+        let late =
+            |_| Error::Away { why: format!("Redis at {place} did not answer within {:?}", options.timeout) };
+        let mut one = timeout(options.timeout, connect).await.map_err(late)?.map_err(at)?;
+        let server: String = redis::cmd("INFO").arg("cluster").query_async(&mut one).await.map_err(at)?;
+        if soundness::field(&server, "cluster_enabled") != Some("1") {
+            return Ok(Self::One(one));
+        }
+        let slot = redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query_async(&mut one).await.map_err(at)?;
+        let cluster = ClusterClient::builder(nodes.iter().cloned())
+            .connection_timeout(options.timeout)
+            .response_timeout(options.timeout)
+            .overall_response_timeout(Some(options.timeout * 2))
+            .tcp_settings(quick())
+            .retries(4)
+            .max_retry_wait(500)
+            .build()
+            .map_err(at)?;
+        Ok(Self::Cluster(cluster.get_async_connection().await.map_err(at)?, slot))
+    }
+
+    /// Asks the server that has the keys, whichever it is now.
+    pub(crate) async fn ask(&self, cmd: Cmd) -> RedisResult<Value> {
+        match self {
+            Self::One(one) => cmd.query_async(&mut one.clone()).await,
+            Self::Cluster(cluster, slot) => {
+                let owner = SingleNodeRoutingInfo::SpecificNode(Route::new(*slot, SlotAddr::Master));
+                cluster.clone().route_command(cmd, RoutingInfo::SingleNode(owner)).await
+            }
+        }
+    }
+}
+
+impl ConnectionLike for Link {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::One(one) => one.req_packed_command(cmd),
+            Self::Cluster(cluster, _) => cluster.req_packed_command(cmd),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::One(one) => one.req_packed_commands(pipeline, offset, count),
+            Self::Cluster(cluster, _) => cluster.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::One(one) => one.get_db(),
+            Self::Cluster(cluster, _) => cluster.get_db(),
+        }
+    }
+}
+
+fn check_prefix(prefix: &str) -> Result<(), Error> {
+    let letters = prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    if letters && (1..=PREFIX_MAX).contains(&prefix.len()) {
+        return Ok(());
+    }
+    let why =
+        format!("`store.prefix` is `{prefix}`; it takes 1 to {PREFIX_MAX} letters, digits, `-`, `_` and `.`");
+    Err(Error::Refused { why })
+}
+
+/// Reads an address. What is wrong is told without it: there may be a password in it.
+fn node(url: &str) -> Result<ConnectionInfo, Error> {
+    let info = url.into_connection_info().map_err(|error| Error::Refused {
+        why: format!(
+            "`store.url` is no address of a Redis, redis://[user:password@]host[:port] or rediss://… ({})",
+            error.category()
+        ),
+    })?;
+    Ok(info.set_tcp_settings(quick()))
+}
+
+/// Commands are small, and somebody waits for each.
+fn quick() -> TcpSettings {
+    TcpSettings::default().set_nodelay(true)
+}

@@ -1,0 +1,20 @@
+-- Takes threads that are due, longest due first. Returns when the next falls due, then a thread and its epoch each.
+local worker, ttl, most = ARGV[2], number(ARGV[3]), number(ARGV[4])
+local D = P .. 'due'
+local taken = { '' }
+if most > 0 then
+  for _, thread in ipairs(redis.call('ZRANGEBYSCORE', D, '-inf', text(now), 'LIMIT', 0, most)) do
+    local T = P .. 'thread:' .. thread
+    if redis.call('EXISTS', T) == 1 then
+      taken[#taken + 1] = thread
+      taken[#taken + 1] = take(T, worker)
+      redis.call('HDEL', T, 'woken')
+      redis.call('ZADD', D, text(now + ttl), thread)
+    else
+      redis.call('ZREM', D, thread)
+    end
+  end
+end
+local next = redis.call('ZRANGE', D, 0, 0, 'WITHSCORES')
+if next[2] then taken[1] = text(math.max(0, number(next[2]) - now)) end
+return taken

@@ -1,0 +1,90 @@
+-- Writes one batch, whole or not at all: every refusal comes before the first change.
+local id, thread, home, generation, expect = ARGV[2], ARGV[3], ARGV[4], number(ARGV[5]), ARGV[6]
+local fence, fence_epoch, wake, keep = ARGV[7], ARGV[8], ARGV[9] == '1', ARGV[10]
+local settle, settle_epoch, ending, named, message = ARGV[11], ARGV[12], ARGV[13], ARGV[14] == '1', ARGV[15]
+local records, keys, outgoing = number(ARGV[16]), number(ARGV[17]), number(ARGV[18])
+local at = 18
+
+local T = P .. 'thread:' .. thread
+local found = redis.call('HMGET', T, 'version', 'commits', 'worker')
+local version, commits, worker = number(found[1]), found[2] or '', found[3]
+
+-- The same commit again, because its answer was lost: sixteen bytes for each of the last few, its id and its version.
+for n = 1, #commits, 16 do
+  if string.sub(commits, n, n + 7) == id then
+    return { 'done', text(struct.unpack('>d', string.sub(commits, n + 8, n + 15))) }
+  end
+end
+
+for n = at + records + 1, at + records + keys do
+  if redis.call('EXISTS', P .. 'key:' .. ARGV[n]) == 1 then return { 'duplicate', ARGV[n] } end
+end
+if fence ~= '' and not (fence == thread and held(T, fence_epoch)) then return { 'fenced', fence } end
+local S = P .. 'out:' .. settle
+if settle ~= '' and not (held(S, settle_epoch) and redis.call('HGET', S, 'state') == 'waiting') then
+  return { 'fenced', settle }
+end
+if expect ~= '' and number(expect) ~= version then return { 'conflict', text(version) } end
+
+local after = version + records
+commits = string.sub(commits .. id .. struct.pack('>d', after), -64)
+redis.call('HSET', T, 'version', text(after), 'updated', text(now), 'commits', commits)
+redis.call('ZADD', P .. 'written', text(redis.call('INCR', P .. 'order')), thread)
+local H = P .. 'home:' .. home
+if number(redis.call('GET', H)) < generation then redis.call('SET', H, text(generation)) end
+
+if records > 0 then
+  local log = {}
+  for n = 1, records do log[n] = ARGV[at + n] end
+  chunked('RPUSH', P .. 'log:' .. thread, log)
+end
+for n = at + records + 1, at + records + keys do
+  redis.call('SET', P .. 'key:' .. ARGV[n], thread, 'PX', keep)
+end
+
+if wake then
+  if worker then
+    redis.call('HSET', T, 'woken', '1')
+  else
+    redis.call('ZADD', P .. 'due', 'LT', text(now), thread)
+    tell('turns')
+  end
+end
+
+-- The settled message makes way first: one that this batch adds for the same place then stands at its head.
+if settle ~= '' then
+  local sent = redis.call('HMGET', S, 'channel', 'place')
+  local channel, Q = sent[1], P .. 'queue:' .. sent[2]
+  redis.call('HSET', S, 'state', ending)
+  redis.call('HDEL', S, 'worker', 'error')
+  redis.call('ZREM', P .. 'waiting', settle)
+  redis.call('ZREM', P .. 'due:' .. channel, settle)
+  redis.call('LREM', Q, 1, settle)
+  if named then
+    redis.call('HSET', S, 'message', message)
+    redis.call('RPUSH', P .. 'message:' .. #channel .. ':' .. channel .. ':' .. message, settle)
+  end
+  local next = redis.call('LINDEX', Q, 0)
+  if next then redis.call('ZADD', P .. 'due:' .. channel, text(now), next) end
+  tell('sends:' .. channel)
+end
+
+local told = {}
+for n = at + records + keys + 1, at + records + keys + outgoing * 4, 4 do
+  local key, channel, place, json = ARGV[n], ARGV[n + 1], ARGV[n + 2], ARGV[n + 3]
+  local O = P .. 'out:' .. key
+  if redis.call('EXISTS', O) == 0 then
+    local order = text(redis.call('INCR', P .. 'order'))
+    redis.call('HSET', O, 'thread', thread, 'channel', channel, 'place', place, 'state', 'waiting', 'order', order, 'json', json)
+    redis.call('ZADD', P .. 'waiting', order, key)
+    redis.call('RPUSH', P .. 'place:' .. place, key)
+    if redis.call('RPUSH', P .. 'queue:' .. place, key) == 1 then
+      redis.call('ZADD', P .. 'due:' .. channel, text(now), key)
+    end
+    if not told[channel] then
+      told[channel] = true
+      tell('sends:' .. channel)
+    end
+  end
+end
+return { 'done', text(after) }

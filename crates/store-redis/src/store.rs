@@ -1,0 +1,558 @@
+//! The store.
+
+use std::{sync::Arc, time::Duration};
+
+use agent::{Home, Record, ThreadId, Version};
+use async_trait::async_trait;
+use channel::{ChannelName, Outgoing, Timestamp};
+use redis::{AsyncCommands, FromRedisValue, RedisError, RedisResult, Script, Value};
+use store::{
+    Again, Batch, CLAIM_MAX, Claim, Clock, Error, KEYS_KEPT, Lease, SENT_MAX, Sent, SentQuery, Store,
+    Summary, SystemClock, THREADS_MAX, VALUE_MAX, Wanted, Work,
+    codec::{self, Encoded, Ending},
+};
+use tokio::{
+    sync::oneshot,
+    task::JoinHandle,
+    time::{Instant, sleep, sleep_until},
+};
+
+use crate::{
+    answer::{self, Answer},
+    bells::Bells,
+    fault::{self, damaged},
+    link::{Durability, Link, Options, Time},
+    soundness,
+};
+
+/// The layout that this build reads and writes.
+const FORMAT: &str = "1";
+/// A waiting claim looks again after so long at the latest, should nobody have told it.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// The same while nobody can tell it.
+const LOOK_AGAIN_DEAF: Duration = Duration::from_millis(100);
+/// A waiting claim rests at least so long.
+const REST: Duration = Duration::from_millis(1);
+/// The longest name of a kept value, in bytes.
+const NAME_MAX: usize = 1024;
+/// How long a message that this build cannot read is left alone: a newer build may come.
+const UNREADABLE_RETRY: Duration = Duration::from_secs(60 * 60);
+/// How often a command is tried whose end nobody saw.
+const TRIES: u32 = 8;
+/// Messages that are read at a time, so that nobody else waits long.
+const PAGE: usize = 500;
+/// How often it is looked how full Redis is, and from where on that is told.
+const LOOK_AT_MEMORY: Duration = Duration::from_secs(15);
+const FULL: [u64; 3] = [75, 85, 95];
+
+/// The store on Redis. Any number of processes may have it open at the same time.
+pub struct Redis(Arc<Inner>, Vec<JoinHandle<()>>);
+
+struct Inner {
+    link: Link,
+    /// `{prefix}:`.
+    prefix: String,
+    time: Time,
+    bells: Arc<Bells>,
+    durability: Durability,
+    version: String,
+    scripts: Scripts,
+}
+
+struct Scripts {
+    commit: Script,
+    claim_turns: Script,
+    claim_sends: Script,
+    lease: Script,
+    threads: Script,
+}
+
+impl Scripts {
+    fn new() -> Self {
+        let script = |code: &str| Script::new(&format!("{}{code}", include_str!("scripts/common.lua")));
+        Self {
+            commit: script(include_str!("scripts/commit.lua")),
+            claim_turns: script(include_str!("scripts/claim_turns.lua")),
+            claim_sends: script(include_str!("scripts/claim_sends.lua")),
+            lease: script(include_str!("scripts/lease.lua")),
+            threads: script(include_str!("scripts/threads.lua")),
+        }
+    }
+}
+
+impl Redis {
+    /// Opens the store, after a look at whether Redis will keep what it is given. What workers that died had taken is due again
+    /// when their leases expire.
+    ///
+    /// # Errors
+    /// `Refused` where Redis would lose something, is too old, or holds the store of a newer build, with the remedy; `Away`.
+    pub async fn open(options: &Options) -> Result<Self, Error> {
+        let prefix = format!("{{{}}}:", options.prefix);
+        let (link, nodes) = Link::open(options, &prefix).await?;
+        let server = soundness::check(&link, options).await?;
+        let inner = Inner {
+            link,
+            prefix,
+            time: options.time.clone(),
+            bells: Arc::default(),
+            durability: server.durability,
+            version: server.version,
+            scripts: Scripts::new(),
+        };
+        inner.agree_on_format().await?;
+        let inner = Arc::new(inner);
+        let topic = inner.key("wake");
+        let listening = tokio::spawn(Arc::clone(&inner.bells).listen(nodes, topic));
+        let watching = tokio::spawn(watch_memory(inner.link.clone()));
+        Ok(Self(inner, vec![listening, watching]))
+    }
+
+    /// What of a commit outlives a crash of the server's machine.
+    pub fn durability(&self) -> Durability {
+        self.0.durability
+    }
+
+    /// The server's version.
+    pub fn version(&self) -> &str {
+        &self.0.version
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.1.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl std::fmt::Debug for Redis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redis").field("prefix", &self.0.prefix).finish_non_exhaustive()
+    }
+}
+
+/// Says when Redis gets full: from where it is full on, nothing is taken any more.
+async fn watch_memory(link: Link) {
+    let mut told = 0;
+    loop {
+        sleep(LOOK_AT_MEMORY).await;
+        let Ok(info) = soundness::info(&link).await else { continue };
+        let Some(full) = soundness::fullness(&info) else { continue };
+        let step = FULL.iter().rev().find(|step| full >= **step).copied().unwrap_or(0);
+        if step > told {
+            tracing::warn!(
+                full_percent = full,
+                "Redis gets full; when it is, nothing is taken any more: raise its `maxmemory`"
+            );
+        }
+        told = step;
+    }
+}
+
+impl Inner {
+    fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// The time for a script: empty where it takes the server's.
+    fn now(&self) -> String {
+        match &self.time {
+            Time::Server => String::new(),
+            Time::Of(clock) => clock.now().as_microsecond().to_string(),
+        }
+    }
+
+    /// How long until a time, in microseconds, by the clock that it was made with: the server's may show another time.
+    fn until(&self, at: Timestamp) -> String {
+        let now = match &self.time {
+            Time::Server => SystemClock.now(),
+            Time::Of(clock) => clock.now(),
+        };
+        let nanos = at.as_nanosecond() - now.as_nanosecond();
+        // Never before its time.
+        (nanos.div_euclid(1000) + i128::from(nanos.rem_euclid(1000) > 0)).to_string()
+    }
+
+    async fn agree_on_format(&self) -> Result<(), Error> {
+        let key = self.key("format");
+        let mut link = self.link.clone();
+        let done: RedisResult<Option<String>> = async {
+            let () = redis::cmd("SET").arg(&key).arg(FORMAT).arg("NX").query_async(&mut link).await?;
+            link.get(&key).await
+        }
+        .await;
+        match done.map_err(|error| fault::away(&error))?.as_deref() {
+            Some(FORMAT) => Ok(()),
+            other => {
+                let why = format!(
+                    "Redis holds a store of another build under this prefix (layout {}, this one reads {FORMAT}); use that \
+                     build, or another `store.prefix`",
+                    other.unwrap_or("none")
+                );
+                Err(Error::Refused { why })
+            }
+        }
+    }
+
+    /// Runs a script. The time comes first of its arguments.
+    async fn run(&self, script: &Script, args: &[&[u8]]) -> RedisResult<Value> {
+        let mut invocation = script.prepare_invoke();
+        invocation.key(self.key("format")).arg(self.now());
+        for arg in args {
+            invocation.arg(*arg);
+        }
+        invocation.invoke_async(&mut self.link.clone()).await
+    }
+
+    /// Runs a script that may run twice, until its end was seen.
+    async fn run_surely(&self, script: &Script, args: &[&[u8]]) -> RedisResult<(Value, bool)> {
+        let mut tries = 0;
+        loop {
+            match self.run(script, args).await {
+                Ok(value) => return Ok((value, tries > 0)),
+                Err(error)
+                    if tries < TRIES
+                        && (fault::is_unsure(&error) || (tries > 0 && fault::may_pass(&error))) =>
+                {
+                    tracing::debug!(%error, "a command is tried again whose end was not seen");
+                    tries += 1;
+                    sleep(Duration::from_millis(25 << tries)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn commit(&self, batch: &Encoded) -> Result<Version, Error> {
+        let args = commit_args(batch)?;
+        let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+        let (value, _) =
+            self.run_surely(&self.scripts.commit, &args).await.map_err(|error| fault::away(&error))?;
+        let mut answer = texts(value)?;
+        let (said, about) = (answer.text()?, answer.text()?);
+        match said.as_str() {
+            "done" => Ok(Version(answer::number(&about)?)),
+            "duplicate" => Err(Error::Duplicate { key: about }),
+            "fenced" => Err(Error::Fenced { on: about }),
+            "conflict" => {
+                let actual = Version(answer::number(&about)?);
+                Err(Error::Conflict { thread: batch.thread.clone(), actual })
+            }
+            other => Err(damaged(format_args!("a commit says `{other}`"))),
+        }
+    }
+
+    /// One look for work.
+    async fn look(&self, claim: &Claim) -> Result<Found, Error> {
+        let ttl = micros(claim.ttl);
+        let most = claim.max.min(CLAIM_MAX).to_string();
+        let common = [claim.worker.as_bytes(), ttl.as_bytes(), most.as_bytes()];
+        let away = |error: RedisError| fault::away(&error);
+        match &claim.wanted {
+            Wanted::Turns => {
+                let mut answer = texts(self.run(&self.scripts.claim_turns, &common).await.map_err(away)?)?;
+                let next = next_due(&answer.text()?)?;
+                let mut work = Vec::new();
+                while let Some(on) = answer.next() {
+                    let thread = answer::thread(&on)?;
+                    work.push(Work::Turn { lease: Lease { on, epoch: answer.number()? }, thread });
+                }
+                Ok(Found { work, next })
+            }
+            Wanted::Sends(channel) => {
+                let args = [common[0], common[1], common[2], channel.as_str().as_bytes()];
+                let mut answer = texts(self.run(&self.scripts.claim_sends, &args).await.map_err(away)?)?;
+                let next = next_due(&answer.text()?)?;
+                let mut work = Vec::new();
+                while let Some(on) = answer.next() {
+                    work.extend(self.message(on, &mut answer).await?);
+                }
+                Ok(Found { work, next })
+            }
+        }
+    }
+
+    /// A message that was taken. One that cannot be read is put off, so that it does not stand in the way of other places; those
+    /// behind it to the same place wait, to keep the order.
+    async fn message(&self, on: String, answer: &mut Answer) -> Result<Option<Work>, Error> {
+        let (epoch, thread, attempt) = (answer.number()?, answer.thread()?, answer.number()?);
+        let (since, json) = (answer.time()?, answer.text()?);
+        let lease = Lease { on, epoch };
+        match codec::outgoing(&thread, &lease.on, &json) {
+            Ok(outgoing) => {
+                let attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
+                Ok(Some(Work::Send {
+                    lease,
+                    thread,
+                    outgoing: Box::<Outgoing>::new(outgoing),
+                    attempt,
+                    since,
+                }))
+            }
+            Err(error) => {
+                tracing::error!(key = %lease.on, %error, "a message cannot be read; it is put off");
+                let why = error.to_string();
+                self.keep(&lease, &["retry", &micros(UNREADABLE_RETRY), &why]).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Does something with a lease; whether it was held.
+    async fn keep(&self, lease: &Lease, deed: &[&str]) -> Result<(), Error> {
+        let kind = if ThreadId::parse(&lease.on).is_some() { "thread" } else { "out" };
+        let epoch = lease.epoch.to_string();
+        let mut args = vec![lease.on.as_bytes(), kind.as_bytes(), epoch.as_bytes()];
+        args.extend(deed.iter().map(|part| part.as_bytes()));
+        let gives_back = deed.first() != Some(&"renew");
+        let done = self.run_surely(&self.scripts.lease, &args).await.map_err(|error| fault::away(&error))?;
+        let (said, again) = (String::from_redis_value(done.0).unwrap_or_default(), done.1);
+        match said.as_str() {
+            "done" => Ok(()),
+            // It was given back by the first try, or it was lost before: either way nothing is held any more.
+            "fenced" if again && gives_back => Ok(()),
+            "fenced" => Err(Error::Fenced { on: lease.on.clone() }),
+            other => Err(damaged(format_args!("a lease says `{other}`"))),
+        }
+    }
+
+    /// Undoes a claim whose caller has gone away.
+    async fn give_back(&self, work: &[Work]) {
+        for item in work {
+            let (Work::Turn { lease, .. } | Work::Send { lease, .. }) = item;
+            if let Err(error) = self.keep(lease, &["undo"]).await {
+                tracing::debug!(on = %lease.on, %error, "what nobody waited for could not be given back");
+            }
+        }
+    }
+
+    /// The messages of these keys, in their order.
+    async fn messages(&self, keys: &[String]) -> Result<Vec<Sent>, Error> {
+        let mut list = Vec::with_capacity(keys.len());
+        for page in keys.chunks(PAGE) {
+            let mut pipe = redis::pipe();
+            for key in page {
+                pipe.cmd("HMGET").arg(self.key(&format!("out:{key}"))).arg(&answer::SENT[..]);
+            }
+            let found: Vec<Vec<Option<String>>> =
+                pipe.query_async(&mut self.link.clone()).await.map_err(|error| fault::away(&error))?;
+            for (key, fields) in page.iter().zip(found) {
+                list.extend(answer::sent(key, fields)?);
+            }
+        }
+        Ok(list)
+    }
+}
+
+/// What a look found.
+#[derive(Default)]
+struct Found {
+    work: Vec<Work>,
+    /// How long until the next falls due.
+    next: Option<Duration>,
+}
+
+/// Claimed work on its way to the caller. If the caller has gone away it is given back, instead of lying idle until the leases
+/// expire.
+struct Handover {
+    found: Option<Found>,
+    inner: Arc<Inner>,
+}
+
+impl Handover {
+    /// The work has arrived.
+    fn take(mut self) -> Found {
+        self.found.take().unwrap_or_default()
+    }
+}
+
+impl Drop for Handover {
+    fn drop(&mut self) {
+        let Some(Found { work, .. }) = self.found.take().filter(|found| !found.work.is_empty()) else {
+            return;
+        };
+        let inner = Arc::clone(&self.inner);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { inner.give_back(&work).await });
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Redis {
+    async fn load(&self, thread: &ThreadId, from: Version) -> Result<Vec<Record>, Error> {
+        let Ok(first) = isize::try_from(from.0) else { return Ok(Vec::new()) };
+        let key = self.0.key(&format!("log:{thread}"));
+        let log: Vec<String> =
+            self.0.link.clone().lrange(key, first, -1).await.map_err(|error| fault::away(&error))?;
+        (from.0..).zip(&log).map(|(seq, entry)| answer::record(thread, seq, entry)).collect()
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Version, Error> {
+        let batch = codec::encode(batch)?;
+        self.0.commit(&batch).await
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Vec<Work>, Error> {
+        let give_up = Instant::now() + claim.wait;
+        let bell = self.0.bells.bell(&claim.wanted);
+        loop {
+            // Listening begins before the look, so that nothing falls between the look and the wait.
+            let mut rung = std::pin::pin!(bell.notified());
+            rung.as_mut().enable();
+            // The look goes to its end also when nobody waits for it any more: what it took has to be given back.
+            let (inner, wanted, (tell, told)) = (Arc::clone(&self.0), claim.clone(), oneshot::channel());
+            tokio::spawn(async move {
+                let handover = inner.look(&wanted).await.map(|found| {
+                    let inner = Arc::clone(&inner);
+                    Handover { found: Some(found), inner }
+                });
+                let _ = tell.send(handover);
+            });
+            let gone = |_| Error::Away { why: "the gateway stops".to_owned() };
+            let found = told.await.map_err(gone)??.take();
+            let now = Instant::now();
+            if !found.work.is_empty() || now >= give_up {
+                return Ok(found.work);
+            }
+            let longest = if self.0.bells.hears() { LOOK_AGAIN } else { LOOK_AGAIN_DEAF };
+            let nap = found.next.unwrap_or(longest).clamp(REST, longest);
+            tokio::select! {
+                () = rung => {}
+                () = sleep_until(give_up.min(now + nap)) => {}
+            }
+        }
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<(), Error> {
+        self.0.keep(lease, &["renew", &micros(ttl)]).await
+    }
+
+    async fn release(&self, lease: &Lease, again: Again) -> Result<(), Error> {
+        match again {
+            Again::Sleep { seen, until } => {
+                let until = until.map(|at| self.0.until(at)).unwrap_or_default();
+                self.0.keep(lease, &["sleep", &seen.0.to_string(), &until]).await
+            }
+            Again::Retry { at, why } => self.0.keep(lease, &["retry", &self.0.until(at), &why]).await,
+        }
+    }
+
+    async fn latest(&self, home: &Home) -> Result<Option<ThreadId>, Error> {
+        let key = self.0.key(&format!("home:{}", home.as_str()));
+        let generation: Option<u32> =
+            self.0.link.clone().get(key).await.map_err(|error| fault::away(&error))?;
+        Ok(generation.map(|generation| ThreadId::new(home, generation)))
+    }
+
+    async fn threads(&self, skip: usize, limit: usize) -> Result<Vec<Summary>, Error> {
+        let (skip, limit) = (skip.min(1 << 40).to_string(), limit.min(THREADS_MAX).to_string());
+        let value = self.0.run(&self.0.scripts.threads, &[skip.as_bytes(), limit.as_bytes()]).await;
+        let value = value.map_err(|error| fault::away(&error))?;
+        answer::summaries(<Vec<String>>::from_redis_value(value).map_err(|_| damaged("a list is no list"))?)
+    }
+
+    async fn sent(&self, query: SentQuery) -> Result<Vec<Sent>, Error> {
+        let last = isize::try_from(SENT_MAX).unwrap_or(isize::MAX);
+        let mut link = self.0.link.clone();
+        let keys: RedisResult<Vec<String>> = match &query {
+            SentQuery::Key(key) => Ok(vec![key.as_str().to_owned()]),
+            SentQuery::At(address) => {
+                let place = place(&address.channel, address.place.as_str());
+                link.lrange(self.0.key(&format!("place:{place}")), -last, -1).await
+            }
+            SentQuery::Message(channel, message) => {
+                let name = place(channel, message.as_str());
+                link.lrange(self.0.key(&format!("message:{name}")), -last, -1).await
+            }
+            SentQuery::Waiting => link.zrange(self.0.key("waiting"), -last, -1).await,
+        };
+        self.0.messages(&keys.map_err(|error| fault::away(&error))?).await
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let key = self.0.key(&format!("value:{name}"));
+        self.0.link.clone().get(key).await.map_err(|error| fault::away(&error))
+    }
+
+    async fn put(&self, name: &str, value: &[u8]) -> Result<(), Error> {
+        if name.len() > NAME_MAX || value.len() > VALUE_MAX {
+            let why = format!(
+                "a value of {} bytes under a name of {}; {VALUE_MAX} and {NAME_MAX} are the most",
+                value.len(),
+                name.len()
+            );
+            return Err(Error::Refused { why });
+        }
+        let key = self.0.key(&format!("value:{name}"));
+        self.0.link.clone().set(key, value).await.map_err(|error| fault::away(&error))
+    }
+}
+
+/// An address or a platform's name of a message, as it stands in a key.
+fn place(channel: &ChannelName, place: &str) -> String {
+    format!("{}:{channel}:{place}", channel.as_str().len())
+}
+
+fn micros(duration: Duration) -> String {
+    duration.as_micros().to_string()
+}
+
+fn next_due(text: &str) -> Result<Option<Duration>, Error> {
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        answer::number(text).map(|micros| Some(Duration::from_micros(micros)))
+    }
+}
+
+fn texts(value: Value) -> Result<Answer, Error> {
+    let texts = <Vec<String>>::from_redis_value(value).map_err(|_| damaged("an answer is not text"))?;
+    Ok(Answer::new(texts))
+}
+
+/// A batch as `scripts/commit.lua` takes it.
+fn commit_args(batch: &Encoded) -> Result<Vec<Vec<u8>>, Error> {
+    let text = |text: &str| text.as_bytes().to_vec();
+    let count = |n: usize| n.to_string().into_bytes();
+    let lease = |lease: Option<&Lease>| match lease {
+        Some(lease) => [text(&lease.on), lease.epoch.to_string().into_bytes()],
+        None => [Vec::new(), Vec::new()],
+    };
+    let mut id = [0; 8];
+    getrandom::fill(&mut id).map_err(|error| Error::Away { why: format!("no random numbers: {error}") })?;
+    let mut args = vec![
+        id.to_vec(),
+        text(batch.thread.as_str()),
+        text(batch.thread.home().as_str()),
+        text(&batch.thread.generation().to_string()),
+        text(&batch.expect.map(|version| version.0.to_string()).unwrap_or_default()),
+    ];
+    args.extend(lease(batch.fence.as_ref()));
+    args.push(text(if batch.wake { "1" } else { "0" }));
+    args.push(text(&KEYS_KEPT.as_millis().to_string()));
+    let (settled, ending, message) = match &batch.settle {
+        Some((lease, ending, message)) => (Some(lease), *ending, message.as_ref()),
+        None => (None, Ending::Dead, None),
+    };
+    args.extend(lease(settled));
+    args.push(text(match ending {
+        Ending::Sent => "sent",
+        Ending::Dead => "dead",
+    }));
+    args.push(text(if message.is_some() { "1" } else { "0" }));
+    args.push(text(message.map(channel::MessageRef::as_str).unwrap_or_default()));
+    args.extend([count(batch.records.len()), count(batch.keys.len()), count(batch.outgoing.len())]);
+    args.extend(
+        batch.records.iter().map(|(at, format, json)| answer::log_entry(*at, *format, json).into_bytes()),
+    );
+    args.extend(batch.keys.iter().map(|key| text(key.as_str())));
+    for (key, to, json) in &batch.outgoing {
+        args.extend([
+            text(key.as_str()),
+            text(to.channel.as_str()),
+            text(&place(&to.channel, to.place.as_str())),
+            text(json),
+        ]);
+    }
+    Ok(args)
+}

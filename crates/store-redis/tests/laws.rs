@@ -1,0 +1,48 @@
+//! The laws of a store, for the one on Redis: on one server, and on a cluster of three masters.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use store::Clock;
+use store_redis::{Durability, Options, Redis, Time};
+use testkit::{
+    redis_server::{RedisCluster, RedisServer},
+    store_laws::Opened,
+};
+
+testkit::store_laws!(server, on_a_server);
+testkit::store_laws!(cluster, on_a_cluster);
+
+static SERVER: OnceLock<RedisServer> = OnceLock::new();
+static CLUSTER: OnceLock<RedisCluster> = OnceLock::new();
+static STORES: AtomicUsize = AtomicUsize::new(0);
+
+#[expect(clippy::expect_used, reason = "without a store there is no test")]
+async fn on_a_server(clock: Arc<dyn Clock>) -> Opened {
+    let start = || SERVER.get_or_init(|| RedisServer::start(&[])).url();
+    open(vec![tokio::task::spawn_blocking(start).await.expect("a server")], clock).await
+}
+
+#[expect(clippy::expect_used, reason = "without a store there is no test")]
+async fn on_a_cluster(clock: Arc<dyn Clock>) -> Opened {
+    let start = || CLUSTER.get_or_init(RedisCluster::start).urls();
+    open(tokio::task::spawn_blocking(start).await.expect("a cluster"), clock).await
+}
+
+/// An empty store: none has had its prefix before.
+#[expect(clippy::expect_used, reason = "without a store there is no test")]
+async fn open(urls: Vec<String>, clock: Arc<dyn Clock>) -> Opened {
+    let options = Options {
+        urls,
+        prefix: format!("law-{}", STORES.fetch_add(1, Ordering::Relaxed)),
+        timeout: Duration::from_secs(20),
+        durability: Durability::EverySecond,
+        time: Time::Of(clock),
+    };
+    Opened::new(Redis::open(&options).await.expect("a store"), ())
+}

@@ -1,0 +1,182 @@
+//! Real Redis servers, for tests.
+//!
+//! A server ends with the process that started it, also when that is killed: it hangs on a pipe.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// How long a server may take to start.
+const SOON: Duration = Duration::from_secs(30);
+/// Starts a server, and ends it when standard input does.
+const KEEPER: &str =
+    r#"redis-server "$@" & server=$!; echo $server; cat > /dev/null; kill -9 $server 2> /dev/null"#;
+
+/// One server in a folder of its own, with an append-only file and no bound on its memory.
+#[derive(Debug)]
+pub struct RedisServer {
+    keeper: Child,
+    pid: u32,
+    port: u16,
+    folder: tempfile::TempDir,
+    more: Vec<String>,
+}
+
+impl RedisServer {
+    /// Starts one with further arguments, such as `--appendfsync always`.
+    ///
+    /// # Panics
+    /// Where there is no `redis-server`, with what to do about it.
+    pub fn start(more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let more: Vec<String> = more.iter().map(|arg| (*arg).to_owned()).collect();
+        let port = free_port();
+        let (keeper, pid) = begin(port, folder.path(), &more);
+        Self { keeper, pid, port, folder, more }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Sends it a signal, `KILL`, `STOP` or `CONT`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.pid.to_string()]).status();
+        assert!(status.is_ok_and(|status| status.success()), "there is no server to signal");
+    }
+
+    /// Kills it at once, as a crash does.
+    pub fn kill(&mut self) {
+        self.signal("KILL");
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+    }
+
+    /// Starts it again after [`RedisServer::kill`], with what its files hold.
+    pub fn restart(&mut self) {
+        let (keeper, pid) = begin(self.port, self.folder.path(), &self.more);
+        (self.keeper, self.pid) = (keeper, pid);
+    }
+
+    /// Says a command, and gives the answer as it comes over the wire.
+    pub fn say(&self, words: &[&str]) -> String {
+        say(self.port, words).unwrap()
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        let _ = self.keeper.stdin.take();
+        let _ = self.keeper.wait();
+    }
+}
+
+/// A cluster of three masters.
+#[derive(Debug)]
+pub struct RedisCluster(Vec<RedisServer>);
+
+impl RedisCluster {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn start() -> Self {
+        let one = |_| RedisServer::start(&["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]);
+        let servers: Vec<RedisServer> = (0..3).map(one).collect();
+        for (n, slots) in [("0", "5460"), ("5461", "10922"), ("10923", "16383")].into_iter().enumerate() {
+            assert_eq!(servers[n].say(&["CLUSTER", "ADDSLOTSRANGE", slots.0, slots.1]), "+OK\r\n");
+            let epoch = (n + 1).to_string();
+            assert_eq!(servers[n].say(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch]), "+OK\r\n");
+        }
+        for other in &servers[1..] {
+            let port = other.port.to_string();
+            assert_eq!(servers[0].say(&["CLUSTER", "MEET", "127.0.0.1", &port]), "+OK\r\n");
+        }
+        let began = Instant::now();
+        let up = |server: &RedisServer| {
+            let info = server.say(&["CLUSTER", "INFO"]);
+            info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
+        };
+        while !servers.iter().all(up) {
+            assert!(began.elapsed() < SOON, "the cluster does not come up");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Self(servers)
+    }
+
+    /// Where its nodes are.
+    pub fn urls(&self) -> Vec<String> {
+        self.0.iter().map(RedisServer::url).collect()
+    }
+}
+
+fn begin(port: u16, folder: &Path, more: &[String]) -> (Child, u32) {
+    let mut keeper = Command::new("sh")
+        .args(["-c", KEEPER, "redis", "--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+        .args(["--appendonly", "yes", "--enable-debug-command", "local", "--dir"])
+        .arg(folder)
+        .args(["--logfile", "redis.log"])
+        .args(more)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let mut pid = String::new();
+    let mut out = keeper.stdout.take().expect("its output");
+    let mut byte = [0];
+    while out.read(&mut byte).is_ok_and(|n| n == 1) && byte[0] != b'\n' {
+        pid.push(char::from(byte[0]));
+    }
+    let pid = pid.parse().expect("a process");
+    let began = Instant::now();
+    while !say(port, &["PING"]).is_ok_and(|said| said.starts_with("+PONG")) {
+        assert!(
+            began.elapsed() < SOON && !matches!(keeper.try_wait(), Ok(Some(_))),
+            "redis-server does not start; `cargo xtask setup` installs what the tests need. Its log:\n{}",
+            std::fs::read_to_string(folder.join("redis.log")).unwrap_or_default()
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    (keeper, pid)
+}
+
+fn say(port: u16, words: &[&str]) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let mut text = format!("*{}\r\n", words.len());
+    for word in words {
+        text.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+    }
+    stream.write_all(text.as_bytes())?;
+    let mut bytes = vec![0; 1 << 16];
+    let read = stream.read(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes[..read]).into_owned())
+}
+
+/// A port that nobody uses, nor its place in the cluster's own numbers, 10,000 above.
+fn free_port() -> u16 {
+    loop {
+        let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr()).unwrap().port();
+        // Below the ports that the system gives out by itself, so that no connection takes it in the meantime.
+        let port = 20_000 + port % 10_000;
+        let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if free(port) && free(port + 10_000) {
+            return port;
+        }
+    }
+}
