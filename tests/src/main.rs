@@ -126,4 +126,13 @@ impl Store for Crashing {
         self.made(write);
         result
     }
+
+    /// No write that is counted: how often a right is kept hangs on the time.
+    async fn hold(&self, name: &str, by: &str, ttl: Duration) -> Result<bool, Error> {
+        self.inner.hold(name, by, ttl).await
+    }
+
+    async fn let_go(&self, name: &str, by: &str) -> Result<(), Error> {
+        self.inner.let_go(name, by).await
+    }
 }

@@ -1,11 +1,12 @@
 //! The embedded store: one SQLite file, written by one thread, read by a few.
 //!
-//! `sqlite3 store.db` shows it all; `src/embedded/schema/1.sql` says what the columns mean.
+//! `sqlite3 store.db` shows it all; the scripts in `src/embedded/schema/` say what the columns mean.
 
 mod codec;
 mod commit;
 mod fault;
 mod file;
+mod hold;
 mod lease;
 mod query;
 mod readers;
@@ -32,15 +33,15 @@ use self::{
     wakeup::Wakeups,
     writer::Writer,
 };
-use crate::{Again, Batch, Claim, Clock, Error, Lease, Sent, SentQuery, Store, Summary, VALUE_MAX, Work};
+use crate::{
+    Again, Batch, Claim, Clock, Error, Lease, NAME_MAX, Sent, SentQuery, Store, Summary, VALUE_MAX, Work,
+};
 
 /// A waiting claim looks again after so long at the latest: a clock that was set, or a machine that slept, makes work
 /// due without anybody saying so.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// A waiting claim rests at least so long.
 const REST: Duration = Duration::from_millis(1);
-/// The longest name of a kept value, in bytes.
-const NAME_MAX: usize = 1024;
 
 /// The embedded store.
 ///
@@ -65,7 +66,10 @@ impl Embedded {
         let this = Self::open_unswept(path, clock)?;
         if let Some(afterwards) = this.writer.as_ref().and_then(Writer::afterwards) {
             // The first in the queue: nobody can claim before.
-            afterwards.write(lease::orphans);
+            afterwards.write(|desk| {
+                lease::orphans(desk)?;
+                hold::orphans(desk)
+            });
         }
         Ok(this)
     }
@@ -217,6 +221,18 @@ impl Store for Embedded {
                 Ok(())
             })
             .await
+    }
+
+    async fn hold(&self, name: &str, by: &str, ttl: Duration) -> Result<bool, Error> {
+        let writer = self.writer()?;
+        let (name, by) = hold::within_bounds(name, by)?;
+        writer.write(move |desk| hold::take(desk, &name, &by, ttl)).await
+    }
+
+    async fn let_go(&self, name: &str, by: &str) -> Result<(), Error> {
+        let writer = self.writer()?;
+        let (name, by) = hold::within_bounds(name, by)?;
+        writer.write(move |desk| hold::let_go(desk, &name, &by)).await
     }
 }
 

@@ -14,6 +14,8 @@ pub const THREADS_MAX: usize = 1_000;
 pub const CLAIM_MAX: usize = 256;
 /// The most bytes of a kept value.
 pub const VALUE_MAX: usize = 64 << 20;
+/// The most bytes of the name of a kept value or a right, and of who holds it.
+pub const NAME_MAX: usize = 1024;
 /// The most bytes of a batch, as JSON.
 pub const BATCH_MAX: usize = 32 << 20;
 /// How long an inbound key is remembered, at least.
@@ -83,8 +85,25 @@ pub trait Store: Send + Sync {
     /// Keeps a value under a name, durably; replaces what was there.
     ///
     /// # Errors
-    /// `Refused` above [`VALUE_MAX`]; `Away`.
+    /// `Refused` above [`VALUE_MAX`] or [`NAME_MAX`]; `Away`.
     async fn put(&self, name: &str, value: &[u8]) -> Result<(), Error>;
+
+    /// Takes the right to do something alone, or keeps it, for `ttl` from now. Returns whether `by` has it now; it does not
+    /// while somebody else has it. Whoever has it keeps it by asking again in time; after `ttl` it is anybody's.
+    ///
+    /// It has no epoch, and no commit checks it: it only says who begins something that should be done once at a time.
+    /// One who was stopped for longer than `ttl` may go on beside the next until it asks again, so what is done must be
+    /// safe when it is done twice. `by` is a name that nobody else asks under.
+    ///
+    /// # Errors
+    /// `Refused` above [`NAME_MAX`], or by a store that was opened for reading; `Away`: the right may be had nevertheless.
+    async fn hold(&self, name: &str, by: &str, ttl: Duration) -> Result<bool, Error>;
+
+    /// Gives such a right back, so that somebody else may have it at once. One that `by` does not have stays where it is.
+    ///
+    /// # Errors
+    /// As [`Store::hold`].
+    async fn let_go(&self, name: &str, by: &str) -> Result<(), Error>;
 }
 
 /// What is written together.

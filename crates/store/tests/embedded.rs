@@ -158,6 +158,8 @@ async fn a_reader_sees_what_a_writer_commits_and_writes_nothing() {
         reader.renew(&lease(&turn), FAR).await,
         reader.release(&lease(&turn), Again::Sleep { seen: Version(0), until: None }).await,
         reader.put("cursor", b"1").await,
+        reader.hold("listen", "a", FAR).await.map(|_| ()),
+        reader.let_go("listen", "a").await,
     ];
     for refusal in refusals {
         let refusal = refusal.expect_err("it writes");
@@ -191,6 +193,36 @@ async fn a_file_of_another_program_is_refused_and_left_as_it_is() {
     let refusal = Embedded::read_only(&empty).expect_err("no tables").to_string();
     assert!(refusal.contains("start the gateway once"), "{refusal}");
     open(&empty);
+}
+
+/// A file of the first schema, as the builds before rights wrote it.
+#[tokio::test]
+async fn a_file_of_an_older_build_is_brought_up_and_keeps_what_it_has() {
+    let (_folder, path) = place();
+    let store = open(&path);
+    store.commit(Batch { records: vec![event("one")], ..Batch::new(thread("a")) }).await.unwrap();
+    drop(store);
+    let older = "DROP TABLE holding; PRAGMA user_version = 1;";
+    Connection::open(&path).unwrap().execute_batch(older).unwrap();
+    let refusal = Embedded::read_only(&path).expect_err("it is older").to_string();
+    assert!(refusal.contains("start the gateway once"), "{refusal}");
+
+    let store = open(&path);
+    assert_eq!(store.load(&thread("a"), Version(0)).await.unwrap().len(), 1);
+    assert!(store.hold("listen", "a", FAR).await.unwrap());
+    assert!(open_for_reading(&path).get("nothing").await.unwrap().is_none());
+}
+
+/// Whoever held a right in a process that ended cannot go on with it: nobody waits for them.
+#[tokio::test]
+async fn a_right_of_a_dead_process_is_free_at_once() {
+    let (_folder, path) = place();
+    let store = open(&path);
+    assert!(store.hold("listen", "the first", FAR).await.unwrap());
+    drop(store);
+    let store = open(&path);
+    assert!(store.hold("listen", "the second", FAR).await.unwrap());
+    assert!(!store.hold("listen", "the first", FAR).await.unwrap());
 }
 
 #[tokio::test]

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use channel::{MessageRef, Outgoing, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 use store::{
-    Again, BATCH_MAX, Batch, CLAIM_MAX, Claim, Clock, Error, Lease, SENT_MAX, SendState, Sent, SentQuery,
-    Settle, Store, Summary, THREADS_MAX, VALUE_MAX, Wanted, Work,
+    Again, BATCH_MAX, Batch, CLAIM_MAX, Claim, Clock, Error, Lease, NAME_MAX, SENT_MAX, SendState, Sent,
+    SentQuery, Settle, Store, Summary, THREADS_MAX, VALUE_MAX, Wanted, Work,
 };
 use tokio::{sync::Notify, time::Instant};
 
@@ -136,10 +136,33 @@ impl Store for MemoryStore {
     }
 
     async fn put(&self, name: &str, value: &[u8]) -> Result<(), Error> {
+        within_bounds(name)?;
         if value.len() > VALUE_MAX {
             return Err(Error::Refused { why: format!("a value of {} bytes", value.len()) });
         }
         self.state().values.insert(name.to_owned(), value.to_vec());
+        Ok(())
+    }
+
+    async fn hold(&self, name: &str, by: &str, ttl: Duration) -> Result<bool, Error> {
+        within_bounds(name)?;
+        within_bounds(by)?;
+        let now = self.clock.now();
+        let mut state = self.state();
+        if state.holdings.get(name).is_some_and(|(who, until)| who != by && *until > now) {
+            return Ok(false);
+        }
+        state.holdings.insert(name.to_owned(), (by.to_owned(), later(now, ttl)));
+        Ok(true)
+    }
+
+    async fn let_go(&self, name: &str, by: &str) -> Result<(), Error> {
+        within_bounds(name)?;
+        within_bounds(by)?;
+        let mut state = self.state();
+        if state.holdings.get(name).is_some_and(|(who, _)| who == by) {
+            state.holdings.remove(name);
+        }
         Ok(())
     }
 }
@@ -151,6 +174,8 @@ struct State {
     messages: Vec<Message>,
     keys: BTreeSet<String>,
     values: BTreeMap<String, Vec<u8>>,
+    /// Rights to do something alone: who has each, and until when.
+    holdings: BTreeMap<String, (String, Timestamp)>,
     writes: u64,
 }
 
@@ -374,6 +399,13 @@ impl Message {
             since: *self.since.get_or_insert(now),
         }
     }
+}
+
+fn within_bounds(name: &str) -> Result<(), Error> {
+    if name.len() > NAME_MAX {
+        return Err(Error::Refused { why: format!("a name of {} bytes", name.len()) });
+    }
+    Ok(())
 }
 
 fn refuse_unfit(batch: &Batch) -> Result<(), Error> {

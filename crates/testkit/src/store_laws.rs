@@ -8,6 +8,7 @@
 //!
 //! Each law opens a store of its own, empty, on a [`ManualClock`].
 
+pub mod hold;
 pub mod lease;
 pub mod log;
 pub mod outbox;
@@ -108,6 +109,15 @@ macro_rules! store_laws {
                 sent_messages_stay,
                 a_waiting_claim_hears_a_message,
                 a_waiting_claim_hears_the_way_become_free,
+            );
+            $crate::store_laws!(@laws $open, hold:
+                a_right_has_one_holder,
+                whoever_has_a_right_keeps_it_by_asking,
+                a_right_whose_time_is_over_is_anybody_s,
+                a_right_that_is_given_back_is_free_at_once,
+                rights_do_not_mix,
+                of_many_who_ask_one_gets_the_right,
+                a_right_under_too_long_a_name_is_refused,
             );
             $crate::store_laws!(@laws $open, property:
                 any_history_agrees_with_the_reference,
@@ -345,6 +355,7 @@ mod tests {
     #[test]
     fn every_law_stands_in_the_macro() {
         let modules = [
+            ("hold", include_str!("store_laws/hold.rs")),
             ("lease", include_str!("store_laws/lease.rs")),
             ("log", include_str!("store_laws/log.rs")),
             ("outbox", include_str!("store_laws/outbox.rs")),

@@ -274,6 +274,6 @@ fn most(claim: &Claim) -> i64 {
 }
 
 /// A time after another, or the last there is.
-fn later(now: Timestamp, by: Duration) -> Timestamp {
+pub(super) fn later(now: Timestamp, by: Duration) -> Timestamp {
     now.checked_add(by).unwrap_or(Timestamp::MAX)
 }

@@ -34,6 +34,10 @@ pub enum Op<'a> {
     Get(&'a str),
     /// [`Store::put`].
     Put(&'a str),
+    /// [`Store::hold`].
+    Hold(&'a str),
+    /// [`Store::let_go`].
+    LetGo(&'a str),
 }
 
 /// How it fails.
@@ -180,5 +184,13 @@ impl Store for StoreDouble {
 
     async fn put(&self, name: &str, value: &[u8]) -> Result<(), Error> {
         self.through(Op::Put(name), self.inner.put(name, value)).await
+    }
+
+    async fn hold(&self, name: &str, by: &str, ttl: Duration) -> Result<bool, Error> {
+        self.through(Op::Hold(name), self.inner.hold(name, by, ttl)).await
+    }
+
+    async fn let_go(&self, name: &str, by: &str) -> Result<(), Error> {
+        self.through(Op::LetGo(name), self.inner.let_go(name, by)).await
     }
 }

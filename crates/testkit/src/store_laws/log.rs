@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use agent::{Acted, CallId, Event, FORMAT, Heard, Home, Outcome, QuestionId, Record, Seq, ThreadId, Version};
 use channel::{InboundKey, MessageRef, Person, Timestamp, Verified};
 use serde_json::{Value, json};
-use store::{BATCH_MAX, Batch, Clock, Error, Lease, SendState, Settle, VALUE_MAX};
+use store::{BATCH_MAX, Batch, Clock, Error, Lease, NAME_MAX, SendState, Settle, VALUE_MAX};
 use tokio::task::JoinSet;
 
 use super::{Open, World, address, key, message, thread, words};
@@ -209,6 +209,8 @@ pub async fn what_is_too_large_is_refused(open: &impl Open) {
     let large = vec![0; VALUE_MAX + 1];
     assert!(matches!(world.store.put("large", &large).await, Err(Error::Refused { .. })));
     assert_eq!(world.store.get("large").await.unwrap(), None);
+    let named = world.store.put(&"x".repeat(NAME_MAX + 1), b"").await;
+    assert!(matches!(named, Err(Error::Refused { .. })));
 }
 
 /// Of those who expect the same version at the same time, exactly one is written.

@@ -57,6 +57,8 @@ enum Op {
     Retry { lease: usize, after: u64 },
     Advance(u64),
     Put(u8, Vec<u8>),
+    Hold { name: u8, by: u8, ttl: u64 },
+    LetGo { name: u8, by: u8 },
 }
 
 #[derive(Clone, Debug)]
@@ -98,6 +100,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (lease, 0..40_u64).prop_map(|(lease, after)| Op::Retry { lease, after }),
         2 => prop_oneof![0..5_u64, Just(31)].prop_map(Op::Advance),
         1 => (0..3_u8, vec(any::<u8>(), 0..4)).prop_map(|(name, value)| Op::Put(name, value)),
+        2 => (0..2_u8, 0..3_u8, 0..8_u64).prop_map(|(name, by, ttl)| Op::Hold { name, by, ttl }),
+        1 => (0..2_u8, 0..3_u8).prop_map(|(name, by)| Op::LetGo { name, by }),
     ]
 }
 
@@ -165,6 +169,20 @@ impl Pair {
                 (
                     said(self.world.store.put(&name, &value).await),
                     said(self.reference.put(&name, &value).await),
+                )
+            }
+            Op::Hold { name, by, ttl } => {
+                let (name, by, ttl) = (name.to_string(), by.to_string(), Duration::from_secs(ttl));
+                (
+                    said(self.world.store.hold(&name, &by, ttl).await),
+                    said(self.reference.hold(&name, &by, ttl).await),
+                )
+            }
+            Op::LetGo { name, by } => {
+                let (name, by) = (name.to_string(), by.to_string());
+                (
+                    said(self.world.store.let_go(&name, &by).await),
+                    said(self.reference.let_go(&name, &by).await),
                 )
             }
         }
