@@ -62,7 +62,7 @@ async fn a_gateway_that_works_says_so_as_long_as_it_runs() {
     let heard = report["channels"]["web"].as_object_mut().unwrap().remove("last_heard");
     assert!(heard.is_some(), "{report}");
     let channels = json!({ "web": { "state": "up", "why": null } });
-    let store = json!({ "ok": true, "why": null });
+    let store = json!({ "ok": true, "why": null, "commits": "kept over a crash" });
     assert_eq!(report, json!({ "ready": true, "store": store, "channels": channels }));
     assert_eq!(ask(at, "/").await.unwrap().0, 404);
     until_logged(&world, "the channel is up").await;

@@ -16,6 +16,7 @@ mod health;
 mod house;
 mod page;
 mod provider;
+mod shared;
 mod shell;
 mod slack;
 mod web;

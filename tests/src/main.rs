@@ -15,9 +15,7 @@ use std::{
 
 use agent::{Home, Record, ThreadId, Version};
 use async_trait::async_trait;
-use store::{
-    Again, Batch, Claim, Embedded, Error, Lease, Sent, SentQuery, Store, Summary, SystemClock, Wanted, Work,
-};
+use store::{Again, Batch, Claim, Error, Lease, Sent, SentQuery, Store, Summary, SystemClock, Wanted, Work};
 
 fn main() -> ExitCode {
     let Ok(crash) = std::env::var("SWITCHBOARD_CRASH") else { return gateway::main() };
@@ -36,8 +34,7 @@ fn main() -> ExitCode {
 async fn serve(config: PathBuf, before: bool, write: usize) {
     let Ok(assembled) = gateway::assemble(&config) else { return };
     let clock = Arc::new(SystemClock);
-    let path = assembled.base.join(&assembled.config.store.path);
-    let Ok(inner) = Embedded::open(&path, clock.clone()) else { return };
+    let Ok(gateway::Opened { store: inner, .. }) = gateway::open(&assembled).await else { return };
     let store = Crashing { inner, before, write, writes: AtomicUsize::new(0) };
     let Ok(_serving) = gateway::start(assembled, Arc::new(store), clock).await else { return };
     std::future::pending::<()>().await;
@@ -45,7 +42,7 @@ async fn serve(config: PathBuf, before: bool, write: usize) {
 
 /// A store that ends the process at one of its writes.
 struct Crashing {
-    inner: Embedded,
+    inner: Arc<dyn Store>,
     before: bool,
     write: usize,
     writes: AtomicUsize,

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use agent::{Agent, AskedAt, Directory, Flaw, Source, Tickets, parse, read_what_is_sound};
@@ -22,6 +23,8 @@ use crate::{
 
 /// The largest file of an agent that is read, in bytes.
 const AGENT_FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// How long one gateway may take to make the key of the tickets, before another one does.
+const MAKES_A_KEY: Duration = Duration::from_secs(10);
 /// The value under which the store keeps the key of the tickets.
 const TICKET_KEY: &str = "ticket-key";
 
@@ -110,8 +113,9 @@ pub async fn start(
     library.keep(store.as_ref()).await?;
     let tools =
         Standard::new(ToolSettings { state: base.join(&config.state).join("tools"), env: Arc::new(secret) });
+    let settings = config.runtime.settings();
     let board = Board {
-        tickets: Tickets::new(ticket_key(store.as_ref()).await?),
+        tickets: Tickets::new(ticket_key(store.as_ref(), &settings.worker).await?),
         store,
         clock,
         directory,
@@ -123,24 +127,38 @@ pub async fn start(
         health: channels.keys().map(|name| (name.clone(), channel::Health::default())).collect(),
         channels,
         agents_folder: base.join(&config.agents),
-        settings: config.runtime.settings(),
+        settings,
     };
     Ok(serve(Arc::new(board)))
 }
 
-/// The key of the tickets: made once, kept in the store, so that every process on it knows the same tickets.
-async fn ticket_key(store: &dyn Store) -> Result<[u8; 32], store::Error> {
-    if let Some(kept) = store.get(TICKET_KEY).await?
-        && let Ok(key) = <[u8; 32]>::try_from(kept.as_slice())
-    {
+/// The key of the tickets: made once, kept in the store, so that every process on it knows the same tickets. Of several that
+/// begin at the same time, one makes it.
+async fn ticket_key(store: &dyn Store, worker: &str) -> Result<[u8; 32], store::Error> {
+    loop {
+        if let Some(key) = kept_key(store).await? {
+            return Ok(key);
+        }
+        if !store.hold(TICKET_KEY, worker, MAKES_A_KEY).await? {
+            tokio::time::sleep(MAKES_A_KEY / 100).await;
+            continue;
+        }
+        if let Some(key) = kept_key(store).await? {
+            return Ok(key);
+        }
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(|error| store::Error::Away {
+            why: format!("the system gives no random numbers: {error}"),
+        })?;
+        store.put(TICKET_KEY, &key).await?;
+        store.let_go(TICKET_KEY, worker).await?;
         return Ok(key);
     }
-    let mut key = [0; 32];
-    getrandom::fill(&mut key).map_err(|error| store::Error::Away {
-        why: format!("the system gives no random numbers: {error}"),
-    })?;
-    store.put(TICKET_KEY, &key).await?;
-    Ok(key)
+}
+
+async fn kept_key(store: &dyn Store) -> Result<Option<[u8; 32]>, store::Error> {
+    let kept = store.get(TICKET_KEY).await?;
+    Ok(kept.and_then(|kept| <[u8; 32]>::try_from(kept.as_slice()).ok()))
 }
 
 /// Reads a secret from the environment.

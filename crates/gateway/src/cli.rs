@@ -12,7 +12,7 @@ use std::{
 use agent::{Agent, Thread, ThreadId, Version};
 use clap::{Parser, Subcommand};
 use runtime::Library;
-use store::{Embedded, Store, SystemClock};
+use store::SystemClock;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     connect::{Connected, connect},
     health,
     manifest::{self, KindCommand, Manifest},
+    storage::{Opened, look, open, open_to_read},
     story,
 };
 
@@ -146,8 +147,7 @@ async fn carry_out(cli: Cli, began: Instant) -> Result<(), String> {
 
 async fn run(assembled: Assembled, began: Instant) -> Result<(), String> {
     let clock = Arc::new(SystemClock);
-    let path = assembled.base.join(&assembled.config.store.path);
-    let store = Embedded::open(&path, clock.clone()).map_err(|error| error.to_string())?;
+    let Opened { store, what, kept } = open(&assembled).await?;
     for note in &assembled.notes {
         tracing::info!("{note}");
     }
@@ -156,11 +156,11 @@ async fn run(assembled: Assembled, began: Instant) -> Result<(), String> {
         Some(listen) => Some(health::bind(listen).await?),
         None => None,
     };
-    let serving = start(assembled, Arc::new(store), clock).await.map_err(|error| error.to_string())?;
+    let serving = start(assembled, store, clock).await.map_err(|error| error.to_string())?;
     // Whoever asks is answered until the very end.
-    let _answering = listener.map(|listener| health::answer(listener, serving.board().clone()));
+    let _answering = listener.map(|listener| health::answer(listener, serving.board().clone(), kept));
     let ready_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(agents, store = %path.display(), ready_ms, "switchboard runs; Ctrl-C stops it");
+    tracing::info!(agents, store = %what, kept, ready_ms, "switchboard runs; Ctrl-C stops it");
     stop_asked().await?;
     tracing::info!("stopping: work in flight may end, the rest waits in the store");
     if serving.stop().await {
@@ -208,8 +208,13 @@ async fn check(assembled: &Assembled, connects: bool) -> Result<(), String> {
         return Ok(());
     }
     print("Connecting every channel:\n")?;
-    let Connected { found, wrong } = connect(channels).await;
-    let found: String = found.iter().map(|line| format!("  {line}\n")).collect();
+    let Connected { found, mut wrong } = connect(channels).await;
+    let mut found: String = found.iter().map(|line| format!("  {line}\n")).collect();
+    match look(assembled).await {
+        None => {}
+        Some(Ok(what)) => found.push_str(&format!("  the store: {what}\n")),
+        Some(Err(why)) => wrong.push(format!("the store: {why}")),
+    }
     print(&found)?;
     if wrong.is_empty() { Ok(()) } else { Err(to_mend(&wrong)) }
 }
@@ -254,10 +259,13 @@ async fn prompt(assembled: Assembled, name: &str, thread: Option<&str>) -> Resul
 /// The agent that takes the thread's next step: a request that is being worked on goes on with the version it began with.
 async fn version_for(assembled: Assembled, name: &str, thread: &Thread) -> Result<Arc<Agent>, String> {
     let pinned = thread.agent().filter(|pinned| pinned.name == name && !thread.is_idle());
-    let store = pinned.map(|_| open(&assembled)).transpose()?;
+    let store = match pinned {
+        Some(_) => Some(open_to_read(&assembled).await?),
+        None => None,
+    };
     let library = Library::new(assembled.agents, assembled.directory.desks.into_keys().collect());
     match (pinned, store) {
-        (Some(pinned), Some(store)) => library.pinned(pinned, &store).await,
+        (Some(pinned), Some(store)) => library.pinned(pinned, store.as_ref()).await,
         _ => library.current(name).cloned().ok_or_else(|| format!("there is no agent `{name}`")),
     }
 }
@@ -281,7 +289,7 @@ fn schema(assembled: &Assembled, name: &str) -> Result<(), String> {
 }
 
 async fn list(assembled: &Assembled, limit: usize) -> Result<(), String> {
-    let store = open(assembled)?;
+    let store = open_to_read(assembled).await?;
     let mut text = String::new();
     for summary in store.threads(0, limit).await.map_err(|error| error.to_string())? {
         let records = store.load(&summary.thread, Version(0)).await.map_err(|error| error.to_string())?;
@@ -308,15 +316,11 @@ async fn show(assembled: &Assembled, thread: &str, json: bool) -> Result<(), Str
     print(&text)
 }
 
-fn open(assembled: &Assembled) -> Result<Embedded, String> {
-    let path = assembled.base.join(&assembled.config.store.path);
-    Embedded::read_only(&path).map_err(|error| error.to_string())
-}
-
 async fn load(assembled: &Assembled, name: &str) -> Result<Thread, String> {
     let unknown = || format!("there is no thread `{name}`; `switchboard threads list` names them");
     let id = ThreadId::parse(name).ok_or_else(unknown)?;
-    let records = open(assembled)?.load(&id, Version(0)).await.map_err(|error| error.to_string())?;
+    let store = open_to_read(assembled).await?;
+    let records = store.load(&id, Version(0)).await.map_err(|error| error.to_string())?;
     if records.is_empty() { Err(unknown()) } else { Ok(Thread::fold(id, records)) }
 }
 

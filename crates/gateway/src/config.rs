@@ -1,6 +1,6 @@
 //! `config.toml`, as the operator writes it. The doc comments are what they see when a key is wrong.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use agent::Route;
 use channel::Span;
@@ -9,6 +9,9 @@ use runtime::Settings;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+
+/// The shortest lease: a heartbeat has to come through in a third of it.
+const LEASE_MIN: Duration = Duration::from_secs(1);
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -55,19 +58,68 @@ pub struct Config {
     pub models: BTreeMap<String, ModelSettings>,
 }
 
-/// Where threads are kept.
+/// Where threads are kept: in one file, or on a Redis that several gateways share.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct StoreSpec {
     /// The file of the embedded store.
-    #[serde(default = "defaults::store")]
     pub path: PathBuf,
+    /// The address of a Redis, `redis://[user:password@]host[:port][/number]`, or `rediss://` for TLS; for a cluster also
+    /// several in a list. It takes the place of the file.
+    pub url: Option<OneOrMany>,
+    /// The environment variable with the address, or with several separated by blanks: there may be a password in it.
+    pub url_env: Option<String>,
+    /// What every key in Redis begins with, in braces. Gateways with the same one share their work.
+    pub prefix: String,
+    /// What of a commit must outlive a crash of Redis: `none`, `everysec` (all but the last second) or `always`. A Redis that
+    /// keeps less is refused.
+    pub durability: DurabilitySpec,
+    /// How long a command to Redis may take.
+    pub timeout: Span,
 }
 
 impl Default for StoreSpec {
     fn default() -> Self {
-        Self { path: defaults::store() }
+        Self {
+            path: "state/switchboard.db".into(),
+            url: None,
+            url_env: None,
+            prefix: "switchboard".to_owned(),
+            durability: DurabilitySpec::Everysec,
+            timeout: Span(Duration::from_secs(5)),
+        }
     }
+}
+
+/// One text, or several in a list.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl From<OneOrMany> for Vec<String> {
+    fn from(texts: OneOrMany) -> Self {
+        match texts {
+            OneOrMany::One(text) => vec![text],
+            OneOrMany::Many(texts) => texts,
+        }
+    }
+}
+
+/// What of a commit must outlive a crash of Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DurabilitySpec {
+    /// Nothing.
+    None,
+    /// All but the last second.
+    Everysec,
+    /// All.
+    Always,
 }
 
 /// Where the gateway can be asked how it is.
@@ -100,6 +152,8 @@ pub struct RuntimeSpec {
     pub sends: usize,
     /// How long work in flight may go on after a stop.
     pub drain: Span,
+    /// How long what a gateway was doing waits, when it died, until another gateway goes on.
+    pub lease: Span,
     /// How long a message is tried before it is given up.
     pub send_for: Span,
     /// How long after its end a conversation at the same place is still the same thread.
@@ -114,12 +168,13 @@ pub struct RuntimeSpec {
 
 impl Default for RuntimeSpec {
     fn default() -> Self {
-        let Settings { turns_max, sends_max, drain, send_for, renew_after, .. } = Settings::default();
+        let Settings { turns_max, sends_max, drain, lease, send_for, renew_after, .. } = Settings::default();
         let Settings { text_bytes_max, file_bytes_max, shown_bytes_max, .. } = Settings::default();
         Self {
             turns: turns_max,
             sends: sends_max,
             drain: Span(drain),
+            lease: Span(lease),
             send_for: Span(send_for),
             renew_after: Span(renew_after),
             text_bytes_max,
@@ -136,6 +191,7 @@ impl RuntimeSpec {
             turns_max: self.turns.clamp(1, 10_000),
             sends_max: self.sends.clamp(1, 1_000),
             drain: self.drain.0,
+            lease: self.lease.0.max(LEASE_MIN),
             send_for: self.send_for.0,
             renew_after: self.renew_after.0,
             text_bytes_max: self.text_bytes_max,
@@ -155,8 +211,5 @@ mod defaults {
     }
     pub(super) fn state() -> PathBuf {
         "state".into()
-    }
-    pub(super) fn store() -> PathBuf {
-        "state/switchboard.db".into()
     }
 }

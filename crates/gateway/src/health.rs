@@ -54,10 +54,12 @@ pub(crate) async fn bind(listen: SocketAddr) -> Result<TcpListener, String> {
     })
 }
 
-/// Answers on behalf of a running gateway.
-pub(crate) fn answer(listener: TcpListener, board: Arc<Board>) -> Answering {
-    let routes =
-        Router::new().route("/healthz", get(async || "ok")).route("/readyz", get(readyz)).with_state(board);
+/// Answers on behalf of a running gateway, whose store keeps what it says.
+pub(crate) fn answer(listener: TcpListener, board: Arc<Board>, kept: &'static str) -> Answering {
+    let routes = Router::new()
+        .route("/healthz", get(async || "ok"))
+        .route("/readyz", get(readyz))
+        .with_state((board, kept));
     Answering(tokio::spawn(accept(listener, routes)))
 }
 
@@ -95,8 +97,8 @@ async fn connection(stream: TcpStream, routes: Router) {
     }
 }
 
-async fn readyz(State(board): State<Arc<Board>>) -> impl IntoResponse {
-    let report = report(board.store.as_ref(), &board.health).await;
+async fn readyz(State((board, kept)): State<(Arc<Board>, &'static str)>) -> impl IntoResponse {
+    let report = report(board.store.as_ref(), kept, &board.health).await;
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(header::CACHE_CONTROL, "no-store")], Json(report))
 }
@@ -113,6 +115,8 @@ struct Report {
 struct StoreReport {
     ok: bool,
     why: Option<String>,
+    /// What of a commit outlives a crash.
+    commits: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -122,14 +126,14 @@ struct ChannelReport {
     last_heard: Option<Timestamp>,
 }
 
-async fn report(store: &dyn Store, health: &BTreeMap<ChannelName, Health>) -> Report {
+async fn report(store: &dyn Store, kept: &'static str, health: &BTreeMap<ChannelName, Health>) -> Report {
     // Any value will do, there or not: that there is an answer counts.
     let why = match timeout(STORE_TIME, store.get("")).await {
         Ok(Ok(_)) => None,
         Ok(Err(error)) => Some(error.to_string()),
         Err(_) => Some(format!("it did not answer within {} s", STORE_TIME.as_secs())),
     };
-    let store = StoreReport { ok: why.is_none(), why };
+    let store = StoreReport { ok: why.is_none(), why, commits: kept };
     let channels: BTreeMap<_, _> =
         health.iter().map(|(name, health)| (name.clone(), channel_report(health))).collect();
     let all_up = channels.values().all(|channel| channel.state == UP);
@@ -166,7 +170,7 @@ mod tests {
     }
 
     async fn told(store: &dyn Store, health: &BTreeMap<ChannelName, Health>) -> Value {
-        serde_json::to_value(report(store, health).await).unwrap_or_default()
+        serde_json::to_value(report(store, "kept", health).await).unwrap_or_default()
     }
 
     #[tokio::test]
@@ -177,7 +181,7 @@ mod tests {
         let starting = told(store.as_ref(), &health).await;
         let up = json!({ "state": "up", "why": null, "last_heard": null });
         let channels = json!({ "a": up, "b": { "state": "starting", "why": null, "last_heard": null } });
-        let well = json!({ "ok": true, "why": null });
+        let well = json!({ "ok": true, "why": null, "commits": "kept" });
         assert_eq!(starting, json!({ "ready": false, "store": well, "channels": channels }));
         b.down("the password is wrong");
         let down = told(store.as_ref(), &health).await;
@@ -207,7 +211,10 @@ mod tests {
         let began = Instant::now();
         let slow = told(store.as_ref(), &health).await;
         assert!(began.elapsed() <= STORE_TIME, "{:?}", began.elapsed());
-        assert_eq!(slow["store"], json!({ "ok": false, "why": "it did not answer within 2 s" }));
+        assert_eq!(
+            slow["store"],
+            json!({ "ok": false, "why": "it did not answer within 2 s", "commits": "kept" })
+        );
         store.back();
         assert_eq!(told(store.as_ref(), &health).await["ready"], true);
     }

@@ -9,10 +9,12 @@ mod config;
 mod connect;
 mod health;
 mod manifest;
+mod storage;
 mod story;
 
 pub use assemble::{Assembled, assemble, start};
 pub use channels::kinds;
 pub use cli::{Cli, Command, ThreadsCommand, main};
-pub use config::{Config, DeskSpec, HealthSpec, RuntimeSpec, StoreSpec};
+pub use config::{Config, DeskSpec, DurabilitySpec, HealthSpec, OneOrMany, RuntimeSpec, StoreSpec};
 pub use manifest::KindCommand;
+pub use storage::{Opened, open, open_to_read};

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use channel::{ChannelName, Outgoing, Timestamp};
 use redis::{AsyncCommands, FromRedisValue, RedisError, RedisResult, Script, Value};
 use store::{
-    Again, Batch, CLAIM_MAX, Claim, Clock, Error, KEYS_KEPT, Lease, SENT_MAX, Sent, SentQuery, Store,
-    Summary, SystemClock, THREADS_MAX, VALUE_MAX, Wanted, Work,
+    Again, Batch, CLAIM_MAX, Claim, Clock, Error, KEYS_KEPT, Lease, NAME_MAX, SENT_MAX, Sent, SentQuery,
+    Store, Summary, SystemClock, THREADS_MAX, VALUE_MAX, Wanted, Work,
     codec::{self, Encoded, Ending},
 };
 use tokio::{
@@ -33,8 +33,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const LOOK_AGAIN_DEAF: Duration = Duration::from_millis(100);
 /// A waiting claim rests at least so long.
 const REST: Duration = Duration::from_millis(1);
-/// The longest name of a kept value, in bytes.
-const NAME_MAX: usize = 1024;
 /// How long a message that this build cannot read is left alone: a newer build may come.
 const UNREADABLE_RETRY: Duration = Duration::from_secs(60 * 60);
 /// How often a command is tried whose end nobody saw.
@@ -65,6 +63,7 @@ struct Scripts {
     claim_sends: Script,
     lease: Script,
     threads: Script,
+    right: Script,
 }
 
 impl Scripts {
@@ -76,6 +75,7 @@ impl Scripts {
             claim_sends: script(include_str!("scripts/claim_sends.lua")),
             lease: script(include_str!("scripts/lease.lua")),
             threads: script(include_str!("scripts/threads.lua")),
+            right: script(include_str!("scripts/right.lua")),
         }
     }
 }
@@ -325,6 +325,19 @@ impl Inner {
         }
     }
 
+    /// Does something with a right; whether it is had or free now.
+    async fn right(&self, name: &str, by: &str, deed: &str, ttl: Duration) -> Result<bool, Error> {
+        if name.len() > NAME_MAX || by.len() > NAME_MAX {
+            let why = format!("a right and who holds it have names of at most {NAME_MAX} bytes");
+            return Err(Error::Refused { why });
+        }
+        let ttl = micros(ttl);
+        let args = [name.as_bytes(), by.as_bytes(), deed.as_bytes(), ttl.as_bytes()];
+        let (said, _) =
+            self.run_surely(&self.scripts.right, &args).await.map_err(|error| fault::away(&error))?;
+        Ok(String::from_redis_value(said).is_ok_and(|said| said == "done"))
+    }
+
     /// The messages of these keys, in their order.
     async fn messages(&self, keys: &[String]) -> Result<Vec<Sent>, Error> {
         let mut list = Vec::with_capacity(keys.len());
@@ -485,6 +498,14 @@ impl Store for Redis {
         }
         let key = self.0.key(&format!("value:{name}"));
         self.0.link.clone().set(key, value).await.map_err(|error| fault::away(&error))
+    }
+
+    async fn hold(&self, name: &str, by: &str, ttl: Duration) -> Result<bool, Error> {
+        self.0.right(name, by, "hold", ttl).await
+    }
+
+    async fn let_go(&self, name: &str, by: &str) -> Result<(), Error> {
+        self.0.right(name, by, "let go", Duration::ZERO).await.map(drop)
     }
 }
 

@@ -17,6 +17,7 @@ use std::{
 
 use agent::{Event, Thread, Version};
 use store::{Embedded, Store};
+use store_redis::{Durability, Options, Redis, Time};
 use tempfile::TempDir;
 
 pub(crate) use browser::{Driver, Screen, Window};
@@ -35,6 +36,8 @@ pub(crate) struct World {
     pub(crate) port: u16,
     gateway: Option<Child>,
     env: Vec<(String, String)>,
+    /// The Redis that the store is on, if it is.
+    redis: Option<String>,
 }
 
 impl World {
@@ -53,7 +56,17 @@ impl World {
              requests_per_minute = 6000\n{more}"
         );
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
-        Self { folder, port, gateway: None, env: Vec::new() }
+        Self { folder, port, gateway: None, env: Vec::new(), redis: None }
+    }
+
+    /// With its store on a Redis, which others may share.
+    pub(crate) fn on(mut self, url: &str) -> Self {
+        let path = self.folder.path().join("config.toml");
+        let config = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, format!("{config}\n[store]\nurl = {url:?}\n[runtime]\nlease = \"2s\"\n"))
+            .unwrap();
+        self.redis = Some(url.to_owned());
+        self
     }
 
     /// An environment variable of the gateway.
@@ -132,6 +145,13 @@ impl World {
         }
     }
 
+    /// Sends the gateway a signal, `STOP` or `CONT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let gateway = self.gateway.as_ref().expect("a gateway runs");
+        let status = Command::new("kill").args([&format!("-{name}"), &gateway.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
     /// SIGTERM, and the time until it ended.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         let mut gateway = self.gateway.take().expect("a gateway runs");
@@ -143,9 +163,24 @@ impl World {
         Page::new(self.port)
     }
 
-    /// All threads, folded from the store's file.
+    /// The store, to look at.
+    async fn store(&self) -> Box<dyn Store> {
+        let Some(url) = &self.redis else {
+            return Box::new(Embedded::read_only(&self.folder.path().join("state/switchboard.db")).unwrap());
+        };
+        let options = Options {
+            urls: vec![url.clone()],
+            prefix: "switchboard".to_owned(),
+            timeout: SOON,
+            durability: Durability::None,
+            time: Time::Server,
+        };
+        Box::new(Redis::open(&options).await.unwrap())
+    }
+
+    /// All threads, folded from the store.
     pub(crate) async fn threads(&self) -> Vec<Thread> {
-        let store = Embedded::read_only(&self.folder.path().join("state/switchboard.db")).unwrap();
+        let store = self.store().await;
         let mut threads = Vec::new();
         for summary in store.threads(0, 1_000).await.unwrap() {
             let records = store.load(&summary.thread, Version(0)).await.unwrap();

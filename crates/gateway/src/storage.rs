@@ -1,0 +1,119 @@
+//! The store that the configuration names: the embedded one, or Redis.
+
+use std::sync::Arc;
+
+use store::{Embedded, Store, SystemClock};
+use store_redis::{Durability, Options, Redis, Time};
+
+use crate::{Assembled, StoreSpec, config::DurabilitySpec};
+
+/// A store, and what is to be said of it.
+pub struct Opened {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// What it is, in a few words and without a secret.
+    pub what: String,
+    /// What of a commit outlives a crash of the machine, in a few words.
+    pub kept: &'static str,
+}
+
+/// Opens the store to work on it.
+///
+/// # Errors
+/// A sentence for the operator, with the remedy.
+pub async fn open(assembled: &Assembled) -> Result<Opened, String> {
+    let spec = &assembled.config.store;
+    if let Some(options) = redis(spec)? {
+        return open_redis(&options).await;
+    }
+    let path = assembled.base.join(&spec.path);
+    let store = Embedded::open(&path, Arc::new(SystemClock)).map_err(|error| error.to_string())?;
+    Ok(Opened { store: Arc::new(store), what: path.display().to_string(), kept: Durability::Always.as_str() })
+}
+
+/// Opens the store to look at it, also while a gateway works on it.
+///
+/// # Errors
+/// A sentence for the operator, with the remedy.
+pub async fn open_to_read(assembled: &Assembled) -> Result<Arc<dyn Store>, String> {
+    let spec = &assembled.config.store;
+    if let Some(options) = redis(spec)? {
+        return open_redis(&options).await.map(|opened| opened.store);
+    }
+    let path = assembled.base.join(&spec.path);
+    Ok(Arc::new(Embedded::read_only(&path).map_err(|error| error.to_string())?))
+}
+
+/// Connects to the store once, where that is on another machine: what it is, or what is wrong.
+pub(crate) async fn look(assembled: &Assembled) -> Option<Result<String, String>> {
+    match redis(&assembled.config.store) {
+        Ok(None) => None,
+        Ok(Some(options)) => Some(
+            open_redis(&options)
+                .await
+                .map(|opened| format!("{}; what is written is {}", opened.what, opened.kept)),
+        ),
+        Err(why) => Some(Err(why)),
+    }
+}
+
+async fn open_redis(options: &Options) -> Result<Opened, String> {
+    let store = Redis::open(options).await.map_err(|error| error.to_string())?;
+    let what = format!("Redis {} under {{{}}}", store.version(), options.prefix);
+    let kept = store.durability().as_str();
+    Ok(Opened { store: Arc::new(store), what, kept })
+}
+
+/// What is asked of Redis, if it is asked for.
+fn redis(spec: &StoreSpec) -> Result<Option<Options>, String> {
+    let from_variable = match &spec.url_env {
+        None => None,
+        Some(name) => Some(std::env::var(name).map_err(|_| {
+            format!(
+                "store.url_env: the environment variable {name} is not set; it takes the address of Redis"
+            )
+        })?),
+    };
+    let mut urls: Vec<String> = spec.url.clone().map(Vec::from).unwrap_or_default();
+    urls.extend(from_variable.iter().flat_map(|text| text.split_whitespace()).map(str::to_owned));
+    if urls.is_empty() {
+        return match spec.url_env.is_some() || spec.url.is_some() {
+            true => Err("store.url: it names no Redis; leave it out for the embedded store".to_owned()),
+            false => Ok(None),
+        };
+    }
+    Ok(Some(Options {
+        urls,
+        prefix: spec.prefix.clone(),
+        timeout: spec.timeout.0,
+        durability: match spec.durability {
+            DurabilitySpec::None => Durability::None,
+            DurabilitySpec::Everysec => Durability::EverySecond,
+            DurabilitySpec::Always => Durability::Always,
+        },
+        time: Time::Server,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(toml: serde_json::Value) -> StoreSpec {
+        serde_json::from_value(toml).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn redis_is_asked_for_by_its_address() {
+        assert!(matches!(redis(&StoreSpec::default()), Ok(None)));
+        let one = redis(&spec(serde_json::json!({ "url": "redis://a" }))).unwrap_or(None);
+        assert_eq!(one.map(|options| options.urls), Some(vec!["redis://a".to_owned()]));
+        let two =
+            redis(&spec(serde_json::json!({ "url": ["redis://a", "redis://b"], "durability": "always" })));
+        let two = two.unwrap_or(None).map(|options| (options.urls.len(), options.durability));
+        assert_eq!(two, Some((2, Durability::Always)));
+        let unset = redis(&spec(serde_json::json!({ "url_env": "SWITCHBOARD_NO_SUCH_VARIABLE" })));
+        assert!(unset.is_err_and(|why| why.contains("SWITCHBOARD_NO_SUCH_VARIABLE")));
+        assert!(redis(&spec(serde_json::json!({ "url": [] }))).is_err());
+    }
+}
