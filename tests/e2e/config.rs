@@ -26,6 +26,25 @@ fn config_toml_works_as_it_stands() {
     assert_eq!(channels, ["web"]);
 }
 
+/// What `deploy/compose.yaml` gives to its gateways is sound, and names the variables that it sets.
+#[test]
+fn the_configuration_of_the_containers_is_sound() {
+    let folder = TempDir::new().unwrap();
+    let text = fs::read_to_string(root().join("deploy/compose.toml")).unwrap();
+    let compose = fs::read_to_string(root().join("deploy/compose.yaml")).unwrap();
+    for name in ["REDIS_URL", "ANA_TOKEN", "ANTHROPIC_API_KEY"] {
+        assert!(
+            text.contains(&format!("_env = {name:?}")) && compose.contains(&format!("      {name}: ")),
+            "{name}"
+        );
+    }
+    let text = text.replace("/srv/switchboard/agents", &root().join("agents").display().to_string());
+    let assembled =
+        gateway::assemble(&adapted(&folder, &text)).unwrap_or_else(|flaws| panic!("{}", told(&flaws)));
+    assert_eq!(assembled.config.store.url_env.as_deref(), Some(ALWAYS_SET));
+    assert_eq!(assembled.agents.len(), 2);
+}
+
 #[test]
 fn every_key_stands_in_config_toml() {
     let file = parse(&uncommented(&shipped()));

@@ -22,6 +22,9 @@ pub(crate) fn away(error: &RedisError) -> Error {
             "the user of `store.url` may not do that in Redis; `deploy/README.md` lists what it needs ({})",
             error.detail().unwrap_or_default()
         ),
+        Some(_) | None if error.kind() == ErrorKind::AuthenticationFailed => {
+            "Redis does not know this user or password; see `store.url`".to_owned()
+        }
         Some(_) | None if error.is_timeout() => "Redis did not answer in time".to_owned(),
         Some(_) | None => format!("Redis: {error}"),
     };

@@ -144,7 +144,8 @@ fn begin(port: u16, folder: &Path, more: &[String]) -> (Child, u32) {
     }
     let pid = pid.parse().expect("a process");
     let began = Instant::now();
-    while !say(port, &["PING"]).is_ok_and(|said| said.starts_with("+PONG")) {
+    // One that wants a password says so, and is there too.
+    while !say(port, &["PING"]).is_ok_and(|said| said.starts_with("+PONG") || said.starts_with("-NOAUTH")) {
         assert!(
             began.elapsed() < SOON && !matches!(keeper.try_wait(), Ok(Some(_))),
             "redis-server does not start; `cargo xtask setup` installs what the tests need. Its log:\n{}",
