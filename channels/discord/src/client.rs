@@ -28,7 +28,7 @@ use chat::{
     payload::{list, text},
 };
 use serde_json::Value;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::Config,
@@ -104,12 +104,16 @@ impl Client {
         &self.presence
     }
 
+    /// Shows signs of life, and keeps what sending looks up, until it is told to stop.
+    pub(crate) async fn attend(self: &Arc<Self>, inbox: Arc<dyn Inbox>, stop: CancellationToken) {
+        self.state().inbox = Some(inbox);
+        presence::run(self.clone(), stop).await;
+    }
+
     /// Receives until it is told to stop.
     pub(crate) async fn listen(self: &Arc<Self>, ingress: Ingress) -> Result<(), Error> {
-        self.state().inbox = Some(ingress.inbox.clone());
         let tasks = TaskTracker::new();
         let stop = ingress.stop.child_token();
-        tasks.spawn(presence::run(self.clone(), stop.clone()));
         let intake = Intake::start(self.clone(), ingress.clone(), &tasks, stop.clone());
         let shards = shards::run(self, &ingress, &intake);
         let listened = match &self.config.endpoint {
@@ -142,6 +146,12 @@ impl Client {
         tracing::info!(channel = %self.config.channel, bot = %us.name, id = %us.user, "logged in");
         self.state().us = us.clone();
         Ok(us)
+    }
+
+    /// Asks who the token is for, unless it was asked before: a gateway may send that never listened.
+    async fn know_us(&self) -> Result<(), Error> {
+        let known = !self.state().us.user.is_empty();
+        if known { Ok(()) } else { self.log_in().await.map(drop) }
     }
 
     /// Who the bot is, with the roles that mean it.
@@ -217,7 +227,7 @@ impl Client {
 
     fn inbox(&self) -> Result<Arc<dyn Inbox>, Error> {
         let inbox = self.state().inbox.clone();
-        inbox.ok_or_else(|| Error::retry("the channel does not listen yet"))
+        inbox.ok_or_else(|| Error::retry("the channel is just starting"))
     }
 
     /// Connects once, and says what it found.

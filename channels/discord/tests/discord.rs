@@ -19,6 +19,8 @@ mod http;
 mod messages;
 #[path = "discord/presence.rs"]
 mod presence;
+#[path = "discord/several.rs"]
+mod several;
 
 use channel::{
     Address, Attempt, Body, Card, CardState, Channel, ChannelName, Choice, Comment, Content, DeliveryKey,

@@ -31,9 +31,10 @@ use std::{
 
 use async_trait::async_trait;
 use channel::{
-    Address, Attempt, Capabilities, Channel, Content, Correlation, Error, ErrorKind, Ingress, Kind,
+    Address, Attempt, Capabilities, Channel, Content, Correlation, Error, ErrorKind, Inbox, Ingress, Kind,
     MessageRef, Outgoing, Place, Receipt, Setup, Signal,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     address::Addr,
@@ -84,6 +85,7 @@ impl Channel for Email {
             files: true,
             text_len_max: None,
             correlation: Correlation::Ticket,
+            one_reader: true,
         }
     }
 
@@ -98,6 +100,10 @@ impl Channel for Email {
         // there lands in the same place only with a verdict.
         let root = Root::of_contact(&with);
         Ok(Spot { standing: Standing::Proven, root, with }.place())
+    }
+
+    async fn attend(&self, _inbox: Arc<dyn Inbox>, _stop: CancellationToken) {
+        // A mail is sent from what it is given, over a connection of its own.
     }
 
     async fn listen(&self, ingress: Ingress) -> Result<(), Error> {

@@ -348,6 +348,7 @@ async fn files_come_in_and_go_out_unchanged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_to_the_smtp_server_is_used_again_and_replaced_when_it_is_dead() {
     let world = World::start().await;
+    assert!(world.email.capabilities().one_reader, "so a gateway sends that never listened, as this one");
     for key in ["k1", "k2"] {
         world.email.send(&world.card(key, "ana@mail.test", key), &world.attempt()).await.unwrap();
     }

@@ -22,7 +22,7 @@ use std::{
 
 use channel::{Error, Inbox, Ingress, Place};
 use chat::{Drafts, Pace, payload::is};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::{Config, Way},
@@ -97,12 +97,16 @@ impl Client {
         &self.presence
     }
 
+    /// Shows signs of life, and keeps what sending looks up, until it is told to stop.
+    pub(crate) async fn attend(self: &Arc<Self>, inbox: Arc<dyn Inbox>, stop: CancellationToken) {
+        self.state().inbox = Some(inbox);
+        presence::run(self.clone(), stop).await;
+    }
+
     /// Receives until it is told to stop.
     pub(crate) async fn listen(self: &Arc<Self>, ingress: Ingress) -> Result<(), Error> {
-        self.state().inbox = Some(ingress.inbox.clone());
         let tasks = TaskTracker::new();
         let stop = ingress.stop.child_token();
-        tasks.spawn(presence::run(self.clone(), stop.clone()));
         let intake = Intake::start(self.clone(), ingress.clone(), &tasks, stop.clone());
         let listened = match &self.config.way {
             Way::Socket { app } => sockets::run(self, app, &ingress, &intake).await,
@@ -206,7 +210,7 @@ impl Client {
 
     fn inbox(&self) -> Result<Arc<dyn Inbox>, Error> {
         let inbox = self.state().inbox.clone();
-        inbox.ok_or_else(|| Error::retry("the channel does not listen yet"))
+        inbox.ok_or_else(|| Error::retry("the channel is just starting"))
     }
 
     /// Connects once, and says what it found.

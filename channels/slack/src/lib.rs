@@ -21,9 +21,10 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use channel::{
-    Address, Attempt, Capabilities, Channel, Correlation, Error, Ingress, Kind, MessageRef, Outgoing, Place,
-    Receipt, Setup, Signal,
+    Address, Attempt, Capabilities, Channel, Correlation, Error, Inbox, Ingress, Kind, MessageRef, Outgoing,
+    Place, Receipt, Setup, Signal,
 };
+use tokio_util::sync::CancellationToken;
 
 pub use crate::config::{Limits, Reactions, Receive, Settings, Who};
 use crate::{client::Client, config::Config, place::Spot};
@@ -59,6 +60,7 @@ impl Channel for Slack {
             files: true,
             text_len_max: Some(rich::MESSAGE_CHARS_MAX),
             correlation: Correlation::Native,
+            one_reader: false,
         }
     }
 
@@ -72,6 +74,10 @@ impl Channel for Slack {
         })?;
         self.client.note_contact(&spot);
         Ok(spot.place())
+    }
+
+    async fn attend(&self, inbox: Arc<dyn Inbox>, stop: CancellationToken) {
+        self.client.attend(inbox, stop).await;
     }
 
     async fn listen(&self, ingress: Ingress) -> Result<(), Error> {

@@ -27,9 +27,10 @@ use std::{
 
 use async_trait::async_trait;
 use channel::{
-    Address, Attempt, Capabilities, Channel, Correlation, Error, Ingress, Kind, MessageRef, Outgoing, Place,
-    Receipt, Setup, Signal,
+    Address, Attempt, Capabilities, Channel, Correlation, Error, Inbox, Ingress, Kind, MessageRef, Outgoing,
+    Place, Receipt, Setup, Signal,
 };
+use tokio_util::sync::CancellationToken;
 
 pub use crate::config::{Member, Settings};
 use crate::{config::Config, hub::Hub};
@@ -73,6 +74,7 @@ impl Channel for Web {
             files: true,
             text_len_max: None,
             correlation: Correlation::Native,
+            one_reader: false,
         }
     }
 
@@ -84,6 +86,10 @@ impl Channel for Web {
         let channel = &self.config.channel;
         let error = Error::refused(format!("`{contact}` is nobody on the page `{channel}`"));
         Err(error.with_remedy(format!("a contact here is the id of a person: {}", ids.join(", "))))
+    }
+
+    async fn attend(&self, _inbox: Arc<dyn Inbox>, _stop: CancellationToken) {
+        // The streams of the pages look into the log by themselves.
     }
 
     async fn listen(&self, ingress: Ingress) -> Result<(), Error> {

@@ -28,7 +28,12 @@ pub trait Channel: Send + Sync {
     /// `Refused` when the text is not a contact on this channel; the error says what one looks like.
     fn place(&self, contact: &str) -> Result<Place, Error>;
 
-    /// Receives until `ingress.stop` is cancelled. Connects again by itself after a passing fault, with jittered
+    /// Keeps up what [`Channel::send`] and [`Channel::signal`] need, until `stop` is cancelled; where they need nothing it may
+    /// end at once. Every gateway runs it from its start on, also one that does not listen.
+    async fn attend(&self, inbox: Arc<dyn Inbox>, stop: CancellationToken);
+
+    /// Receives until `ingress.stop` is cancelled. Where [`Capabilities::one_reader`] says so, it runs in one gateway at a
+    /// time, may begin and end often in the life of a channel, and is cut off when it does not end soon. Connects again by itself after a passing fault, with jittered
     /// back-off; says so to `ingress.health`. A message is acknowledged to the platform only after
     /// [`Inbox::accept`] returned.
     ///
@@ -71,6 +76,9 @@ pub struct Capabilities {
     pub text_len_max: Option<usize>,
     /// How a reply is matched to a question.
     pub correlation: Correlation,
+    /// Of several gateways one at a time may listen: two would read the same mailbox, or each end the other's session.
+    /// Otherwise all of them listen, and who connects spreads what comes. Sending is for all of them either way.
+    pub one_reader: bool,
 }
 
 /// How a reply is matched to a question on a channel.
@@ -224,9 +232,16 @@ pub enum HealthState {
         /// One sentence, with the remedy if one is known.
         why: String,
     },
+    /// It does not and need not: another gateway listens, and this one takes over when that one ends.
+    Standby,
 }
 
 impl Health {
+    /// It is about to connect.
+    pub fn starting(&self) {
+        self.set(HealthState::Starting);
+    }
+
     /// It receives.
     pub fn up(&self) {
         self.set(HealthState::Up);
@@ -235,6 +250,11 @@ impl Health {
     /// It does not.
     pub fn down(&self, why: impl Into<String>) {
         self.set(HealthState::Down { why: why.into() });
+    }
+
+    /// Another gateway listens.
+    pub fn standby(&self) {
+        self.set(HealthState::Standby);
     }
 
     /// The platform was heard just now, whatever it said: a sign of life is enough. A channel that is up and hears nothing

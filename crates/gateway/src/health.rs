@@ -136,18 +136,20 @@ async fn report(store: &dyn Store, kept: &'static str, health: &BTreeMap<Channel
     let store = StoreReport { ok: why.is_none(), why, commits: kept };
     let channels: BTreeMap<_, _> =
         health.iter().map(|(name, health)| (name.clone(), channel_report(health))).collect();
-    let all_up = channels.values().all(|channel| channel.state == UP);
-    Report { ready: store.ok && all_up, store, channels }
+    let all_well = channels.values().all(|channel| [UP, STANDBY].contains(&channel.state));
+    Report { ready: store.ok && all_well, store, channels }
 }
 
-/// The name of the one state in which a channel does its work.
+/// The names of the states in which all is well with a channel: it listens, or need not.
 const UP: &str = "up";
+const STANDBY: &str = "standby";
 
 fn channel_report(health: &Health) -> ChannelReport {
     let (state, why) = match health.state() {
         HealthState::Up => (UP, None),
         HealthState::Starting => ("starting", None),
         HealthState::Down { why } => ("down", Some(why)),
+        HealthState::Standby => (STANDBY, Some("another gateway listens".to_owned())),
     };
     ChannelReport { state, why, last_heard: health.last_heard() }
 }
@@ -195,6 +197,19 @@ mod tests {
         assert_eq!(ready["channels"]["a"], up);
         let heard = ready["channels"]["b"]["last_heard"].as_str().map(str::parse::<Timestamp>);
         assert!(heard.is_some_and(|heard| heard.is_ok_and(|at| Some(at) == b.last_heard())), "{ready}");
+    }
+
+    #[tokio::test]
+    async fn it_is_ready_when_another_gateway_listens() {
+        let (store, health) = world();
+        health[&ChannelName::new("a")].up();
+        health[&ChannelName::new("b")].standby();
+        let ready = told(store.as_ref(), &health).await;
+        assert_eq!(ready["ready"], true);
+        let standby = json!({ "state": "standby", "why": "another gateway listens", "last_heard": null });
+        assert_eq!(ready["channels"]["b"], standby);
+        health[&ChannelName::new("a")].down("the password is wrong");
+        assert_eq!(told(store.as_ref(), &health).await["ready"], false);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,11 @@
 //! The board: everything the gateway works with, wired once at the start.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
 
 use agent::{Agent, Directory, Event, Press, Record, Route, Seq, Thread, ThreadId, Tickets, Version};
 use channel::{Capabilities, Channel, ChannelName, Health, InboundKey, Outgoing};
@@ -43,7 +48,8 @@ pub struct Board {
 /// Numbers of the runtime. The defaults suit one machine.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The name of this process among the workers of one store.
+    /// The name of this process among the workers of one store, which no other of them has: the right to listen alone is
+    /// had under it.
     pub worker: String,
     /// Threads stepped at the same time.
     pub turns_max: usize,
@@ -74,7 +80,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            worker: format!("gateway-{}", std::process::id()),
+            worker: unique(),
             turns_max: 64,
             sends_max: 8,
             accepts_max: 64,
@@ -89,6 +95,12 @@ impl Default for Settings {
             shown_bytes_max: 16 * 1024,
         }
     }
+}
+
+/// A name for this process. The number of the process alone is no name: in containers it is often the same.
+fn unique() -> String {
+    let random = RandomState::new().build_hasher().finish();
+    format!("gateway-{}-{random:016x}", std::process::id())
 }
 
 /// What a commit carries beside its events.

@@ -7,6 +7,7 @@
 //! Invariant: nothing spawns or sleeps outside this crate, the channels' and the store's own tasks.
 
 mod accept;
+mod alone;
 mod board;
 mod deliver;
 mod effect;

@@ -4,13 +4,17 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use channel::{Channel, ChannelName, HealthState, Ingress};
+use channel::{Channel, ChannelName, Health, HealthState, Inbox, Ingress};
 use store::{Claim, SentQuery, Wanted, Work};
 use tokio::{sync::Semaphore, time::Instant};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 
 use crate::{
     accept::Door,
+    alone::{Alone, END_WITHIN},
     board::Board,
     deliver::Sending,
     effect::{Setbacks, backoff},
@@ -30,12 +34,39 @@ pub struct Serving {
     tasks: TaskTracker,
 }
 
+/// A channel, and what it listens with.
+#[derive(Clone)]
+struct Line {
+    name: ChannelName,
+    channel: Arc<dyn Channel>,
+    inbox: Arc<dyn Inbox>,
+    health: Health,
+}
+
 /// Starts everything: the channels listen, threads are stepped, messages are sent.
 pub fn serve(board: Arc<Board>) -> Serving {
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
     for (name, channel) in &board.channels {
-        tasks.spawn(listen(board.clone(), name.clone(), channel.clone(), stop.clone()));
+        let line = Line {
+            name: name.clone(),
+            channel: channel.clone(),
+            inbox: Arc::new(Door::new(board.clone(), name.clone())),
+            health: board.health.get(name).cloned().unwrap_or_default(),
+        };
+        tasks.spawn(attend(line.clone(), stop.clone()));
+        if channel.capabilities().one_reader {
+            let alone = Alone {
+                store: board.store.clone(),
+                channel: name.clone(),
+                by: board.settings.worker.clone(),
+                health: line.health.clone(),
+            };
+            let work = move |stop| listen(line.clone(), stop, END_WITHIN);
+            tasks.spawn(alone.run(work, stop.clone()));
+        } else {
+            tasks.spawn(listen(line, stop.clone(), board.settings.drain));
+        }
     }
     tasks.spawn(step(board.clone(), stop.clone(), tasks.clone()));
     for name in board.channels.keys() {
@@ -62,17 +93,43 @@ impl Serving {
     }
 }
 
-/// Keeps a channel listening.
-async fn listen(board: Arc<Board>, name: ChannelName, channel: Arc<dyn Channel>, stop: CancellationToken) {
-    let health = board.health.get(&name).cloned().unwrap_or_default();
-    let inbox = Arc::new(Door::new(board, name.clone()));
+/// Keeps up what sending on a channel needs, whether it listens or not.
+async fn attend(line: Line, stop: CancellationToken) {
+    let mut attempt = 0;
+    while !stop.is_cancelled() {
+        let (channel, inbox, token) = (line.channel.clone(), line.inbox.clone(), stop.clone());
+        let attending =
+            AbortOnDropHandle::new(tokio::spawn(async move { channel.attend(inbox, token).await }));
+        let Err(error) = attending.await else { return };
+        attempt += 1;
+        let wait = backoff(line.name.as_str(), attempt, Duration::from_secs(2), Duration::from_secs(300));
+        tracing::error!(channel = %line.name, %error, wait_s = wait.as_secs(), "a fault in the channel itself");
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Keeps a channel listening until it is to stop. It may take so long to end; then it is cut off.
+async fn listen(line: Line, stop: CancellationToken, end_within: Duration) {
+    let Line { name, channel, inbox, health } = line;
     let mut attempt = 0;
     while !stop.is_cancelled() {
         let began = Instant::now();
         let ingress = Ingress { inbox: inbox.clone(), health: health.clone(), stop: stop.clone() };
         // In a task of its own, so that a channel that panics is noticed and listens again.
-        let listening = channel.clone();
-        let result = tokio::spawn(async move { listening.listen(ingress).await }).await;
+        let channel = channel.clone();
+        let mut listening =
+            AbortOnDropHandle::new(tokio::spawn(async move { channel.listen(ingress).await }));
+        let result = tokio::select! {
+            result = &mut listening => result,
+            () = async { stop.cancelled().await; tokio::time::sleep(end_within).await; } => {
+                tracing::warn!(channel = %name, "the channel did not stop listening by itself");
+                listening.abort();
+                listening.await
+            }
+        };
         if stop.is_cancelled() {
             return;
         }

@@ -22,6 +22,9 @@ pub(crate) async fn watch(board: Arc<Board>, stop: CancellationToken) {
                     tracing::info!(channel = %name, down_s = down.as_secs(), "the channel is up again");
                 }
                 Some(News::Down { why }) => tracing::warn!(channel = %name, %why, "the channel is down"),
+                Some(News::Standby) => {
+                    tracing::info!(channel = %name, "another gateway listens to the channel");
+                }
                 None => {}
             }
         }
@@ -46,6 +49,8 @@ enum News {
     Up { down: Option<Duration> },
     /// It does not, for a reason that was not told before.
     Down { why: String },
+    /// Another gateway does.
+    Standby,
 }
 
 impl Watched {
@@ -63,6 +68,10 @@ impl Watched {
                 // Another reason is news, but no other outage.
                 self.down_since.get_or_insert(now);
                 Some(News::Down { why: why.clone() })
+            }
+            HealthState::Standby => {
+                self.down_since = None;
+                Some(News::Standby)
             }
             HealthState::Starting => None,
         }
@@ -88,5 +97,10 @@ mod tests {
         assert_eq!(look(HealthState::Up, 9), Some(News::Up { down: Some(Duration::from_secs(6)) }));
         assert_eq!(look(down("gone"), 10), told("gone"));
         assert_eq!(look(HealthState::Up, 11), Some(News::Up { down: Some(Duration::from_secs(1)) }));
+        assert_eq!(look(down("the store is away"), 12), told("the store is away"));
+        assert_eq!(look(HealthState::Standby, 13), Some(News::Standby));
+        assert_eq!(look(HealthState::Standby, 14), None);
+        assert_eq!(look(HealthState::Starting, 60), None);
+        assert_eq!(look(HealthState::Up, 61), Some(News::Up { down: None }), "another gateway listened");
     }
 }

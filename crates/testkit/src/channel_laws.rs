@@ -240,6 +240,8 @@ impl Bench {
             listening: None,
             next: AtomicU64::new(1),
         };
+        let (channel, inbox) = (bench.channel.clone(), bench.inbox.clone());
+        tokio::spawn(async move { channel.attend(inbox, CancellationToken::new()).await });
         bench.listen().await;
         bench
     }

@@ -10,7 +10,7 @@ mod play;
 mod store;
 mod tool;
 
-pub use channel::{ChannelDouble, Sending, Signalled};
+pub use channel::{ChannelDouble, Listening, Sending, Signalled};
 pub use inbox::InboxDouble;
 pub use model::{ModelDouble, completion};
 pub use play::{Hold, Play};

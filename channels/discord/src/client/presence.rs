@@ -114,6 +114,7 @@ async fn show(client: &Client, spot: Spot, sign: Sign) {
 impl Client {
     async fn show(&self, spot: Spot, sign: Sign) -> Result<(), Error> {
         let Sign { about, what } = sign;
+        self.know_us().await?;
         let reactions = &self.config.settings.reactions;
         match what {
             What::Thread => self.target(&spot).await.map(drop),

@@ -45,9 +45,7 @@ impl Client {
         let spot = Spot::read(&outgoing.to.place).ok_or_else(|| {
             Error::refused(format!("`{}` is no place of {}", outgoing.to.place, self.config.channel))
         })?;
-        if self.state().us.user.is_empty() {
-            self.log_in().await?;
-        }
+        self.know_us().await?;
         if outgoing.amends.is_some() {
             return self.amend(outgoing, attempt).await;
         }

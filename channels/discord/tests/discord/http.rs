@@ -6,7 +6,7 @@ use simulator::discord::Click;
 
 use crate::{
     card, outgoing,
-    world::{ANA, World, open, options},
+    world::{ANA, World, options},
 };
 
 async fn over_http() -> World {
@@ -15,7 +15,7 @@ async fn over_http() -> World {
     let settings = json!({
         "interactions": "http", "listen": format!("127.0.0.1:{port}"), "public_key": world.simulated.public_key(),
     });
-    world.discord = open(&world.simulated, settings);
+    world.replace(settings);
     world.listen().await;
     world.control.events(Some(&format!("http://127.0.0.1:{port}/"))).await.unwrap();
     world

@@ -67,6 +67,7 @@ pub(crate) struct World {
     pub(crate) inbox: Arc<InboxDouble>,
     pub(crate) health: Health,
     listening: Option<(CancellationToken, JoinHandle<Result<(), channel::Error>>)>,
+    attending: JoinHandle<()>,
 }
 
 impl World {
@@ -82,11 +83,13 @@ impl World {
         let simulated = Simulated::start(options).await.unwrap();
         let discord = open(&simulated, settings);
         let control = simulated.control();
+        let inbox = Arc::<InboxDouble>::default();
         Self {
+            attending: attend(&discord, &inbox),
             simulated,
             discord,
             control,
-            inbox: Arc::default(),
+            inbox,
             health: Health::default(),
             listening: None,
         }
@@ -124,7 +127,14 @@ impl World {
         let _ = task.await;
         // What it began ends with it; what it would have kept at its end is not kept any more.
         stop.cancel();
+        self.replace(settings);
+    }
+
+    /// Another process takes the place of this one.
+    pub(crate) fn replace(&mut self, settings: Value) {
+        self.attending.abort();
         self.discord = open(&self.simulated, settings);
+        self.attending = attend(&self.discord, &self.inbox);
     }
 
     pub(crate) async fn is(&self, wanted: impl Fn(&HealthState) -> bool) -> HealthState {
@@ -143,6 +153,12 @@ impl World {
     pub(crate) async fn direct(&self, user: &str) -> Option<String> {
         direct(&self.control, user).await
     }
+}
+
+/// Does what every gateway does, also one that does not listen.
+fn attend(discord: &Arc<Discord>, inbox: &Arc<InboxDouble>) -> JoinHandle<()> {
+    let (discord, inbox) = (discord.clone(), inbox.clone());
+    tokio::spawn(async move { discord.attend(inbox, CancellationToken::new()).await })
 }
 
 /// Waits until something holds.

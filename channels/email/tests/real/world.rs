@@ -103,7 +103,7 @@ impl World {
     pub(crate) async fn down(&self) -> String {
         self.wait_for_health(|state| match state {
             HealthState::Down { why } => Some(why.clone()),
-            HealthState::Starting | HealthState::Up => None,
+            HealthState::Starting | HealthState::Up | HealthState::Standby => None,
         })
         .await
     }

@@ -8,7 +8,7 @@ use simulator::slack::{Message, Options};
 
 use crate::{
     outgoing, says,
-    world::{ANA, BOT, GENERAL, World, open, shown, until},
+    world::{ANA, BOT, GENERAL, World, shown, until},
 };
 
 fn at(place: &Place) -> Address {
@@ -102,7 +102,7 @@ async fn what_a_crash_leaves_of_a_draft_goes() {
         world.slack.signal(&at(&heard.at.place), None, writing("Your order is")).await;
         until("the draft", async || ours(&world, &said.ts).await.len() == 2).await;
         world.stop().await;
-        world.slack = open(&world.simulated, json!({}));
+        world.replace(json!({}));
         world.listen().await;
         world.sends(&outgoing(2, &heard.at.place, says("Your order has left."))).await;
         let messages = ours(&world, &said.ts).await;

@@ -70,6 +70,7 @@ pub(crate) struct World {
     pub(crate) inbox: Arc<InboxDouble>,
     pub(crate) health: Health,
     listening: Option<(CancellationToken, JoinHandle<Result<(), channel::Error>>)>,
+    attending: JoinHandle<()>,
 }
 
 impl World {
@@ -85,7 +86,9 @@ impl World {
         let simulated = Simulated::start(options).await.unwrap();
         let slack = open(&simulated, settings);
         let control = simulated.control();
-        Self { simulated, slack, control, inbox: Arc::default(), health: Health::default(), listening: None }
+        let inbox = Arc::<InboxDouble>::default();
+        let attending = attend(&slack, &inbox);
+        Self { simulated, slack, control, inbox, health: Health::default(), listening: None, attending }
     }
 
     pub(crate) async fn start() -> Self {
@@ -105,6 +108,13 @@ impl World {
         let ingress = Ingress { inbox: self.inbox.clone(), health: self.health.clone(), stop: stop.clone() };
         let slack = self.slack.clone();
         self.listening = Some((stop, tokio::spawn(async move { slack.listen(ingress).await })));
+    }
+
+    /// Another process takes the place of this one.
+    pub(crate) fn replace(&mut self, settings: Value) {
+        self.attending.abort();
+        self.slack = open(&self.simulated, settings);
+        self.attending = attend(&self.slack, &self.inbox);
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -129,6 +139,12 @@ impl World {
     pub(crate) async fn direct(&self, user: &str) -> Option<String> {
         direct(&self.control, user).await
     }
+}
+
+/// Does what every gateway does, also one that does not listen.
+fn attend(slack: &Arc<Slack>, inbox: &Arc<InboxDouble>) -> JoinHandle<()> {
+    let (slack, inbox) = (slack.clone(), inbox.clone());
+    tokio::spawn(async move { slack.attend(inbox, CancellationToken::new()).await })
 }
 
 /// Waits until something holds.

@@ -301,6 +301,7 @@ fn capabilities(amends: bool) -> Capabilities {
         files: true,
         text_len_max: None,
         correlation: Correlation::Native,
+        one_reader: false,
     }
 }
 

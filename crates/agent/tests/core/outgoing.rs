@@ -18,6 +18,7 @@ fn sent(story: &Story, seq: Seq, amending: &[&str]) -> Vec<Outgoing> {
             files: true,
             text_len_max: None,
             correlation: Correlation::Native,
+            one_reader: false,
         })
     };
     let secrets =

@@ -275,6 +275,7 @@ fn the_form_is_offered_where_a_channel_can_show_it_and_hides_secrets() {
         files: true,
         text_len_max: None,
         correlation: Correlation::Native,
+        one_reader: false,
     };
     let tickets = Tickets::new([3; 32]);
     let choices = |forms: bool| {

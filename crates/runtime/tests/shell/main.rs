@@ -4,6 +4,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks at one event, or one operation, of many")]
 
 mod accept;
+mod alone;
 mod deliver;
 mod serve;
 mod signs;

@@ -90,7 +90,7 @@ async fn listens_again(ends: Play<Result<(), Error>>, words: &str) {
     let serving = serve(board);
     let why = |health: &Health| match health.state() {
         HealthState::Down { why } => why,
-        HealthState::Starting | HealthState::Up => String::new(),
+        HealthState::Starting | HealthState::Up | HealthState::Standby => String::new(),
     };
     until("down", || why(&health).contains(words)).await;
     assert_eq!(other.state(), HealthState::Up);

@@ -84,6 +84,7 @@ impl World {
                 files: true,
                 text_len_max: None,
                 correlation: Correlation::Ticket,
+                one_reader: false,
             }),
             settings,
             lines: String::new(),

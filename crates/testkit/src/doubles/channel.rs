@@ -14,6 +14,7 @@ use channel::{
     Outgoing, Place, Receipt, Signal,
 };
 use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use super::play::{Play, Script};
 
@@ -27,7 +28,18 @@ pub struct ChannelDouble {
     sent: Mutex<Vec<Sending>>,
     signalled: Mutex<Vec<Signalled>>,
     inbox: watch::Sender<Option<Arc<dyn Inbox>>>,
-    listened: AtomicUsize,
+    listenings: Mutex<Vec<Listening>>,
+    lingers: Mutex<Duration>,
+    attended: AtomicUsize,
+}
+
+/// One time that it listened.
+#[derive(Clone, Copy, Debug)]
+pub struct Listening {
+    /// When it began.
+    pub from: Instant,
+    /// When it ended, if it did: by itself, or by being cut off.
+    pub to: Option<Instant>,
 }
 
 /// One message that it was given.
@@ -75,6 +87,7 @@ impl ChannelDouble {
             files: true,
             text_len_max: None,
             correlation: Correlation::Native,
+            one_reader: false,
         })
     }
 
@@ -93,7 +106,9 @@ impl ChannelDouble {
             sent: Mutex::default(),
             signalled: Mutex::default(),
             inbox: watch::Sender::new(None),
-            listened: AtomicUsize::new(0),
+            listenings: Mutex::default(),
+            lingers: Mutex::default(),
+            attended: AtomicUsize::new(0),
         })
     }
 
@@ -176,7 +191,38 @@ impl ChannelDouble {
 
     /// How often it began to listen.
     pub fn listened(&self) -> usize {
-        self.listened.load(Ordering::SeqCst)
+        self.listenings().len()
+    }
+
+    /// Every time that it listened, oldest first.
+    pub fn listenings(&self) -> Vec<Listening> {
+        self.listenings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// It takes so long to end listening once it is told to.
+    pub fn lingers(&self, time: Duration) {
+        *self.lingers.lock().unwrap_or_else(PoisonError::into_inner) = time;
+    }
+
+    /// How often it was attended.
+    pub fn attended(&self) -> usize {
+        self.attended.load(Ordering::SeqCst)
+    }
+
+    /// It begins to listen; it ends when what is returned is dropped.
+    fn begins(&self) -> impl Drop + use<'_> {
+        struct Ends<'a>(&'a Mutex<Vec<Listening>>, usize);
+        impl Drop for Ends<'_> {
+            fn drop(&mut self) {
+                if let Some(listening) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(self.1)
+                {
+                    listening.to = Some(Instant::now());
+                }
+            }
+        }
+        let mut listenings = self.listenings.lock().unwrap_or_else(PoisonError::into_inner);
+        listenings.push(Listening { from: Instant::now(), to: None });
+        Ends(&self.listenings, listenings.len() - 1)
     }
 }
 
@@ -190,14 +236,25 @@ impl Channel for ChannelDouble {
         Ok(Place::new(contact))
     }
 
+    async fn attend(&self, _inbox: Arc<dyn Inbox>, stop: CancellationToken) {
+        self.attended.fetch_add(1, Ordering::SeqCst);
+        stop.cancelled().await;
+    }
+
     async fn listen(&self, ingress: Ingress) -> Result<(), Error> {
-        self.listened.fetch_add(1, Ordering::SeqCst);
+        let _listening = self.begins();
         let play = self.listens.next(&());
         ingress.health.up();
         self.inbox.send_replace(Some(ingress.inbox.clone()));
         tokio::select! {
             ended = play.run() => ended,
-            () = ingress.stop.cancelled() => Ok(()),
+            () = ingress.stop.cancelled() => {
+                let lingers = *self.lingers.lock().unwrap_or_else(PoisonError::into_inner);
+                if !lingers.is_zero() {
+                    tokio::time::sleep(lingers).await;
+                }
+                Ok(())
+            }
         }
     }
 
