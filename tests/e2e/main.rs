@@ -8,6 +8,7 @@
     reason = "a test says that something is wrong by failing, and looks for one thing among many"
 )]
 
+mod alone;
 mod config;
 mod crash;
 mod discord;
