@@ -15,8 +15,17 @@ pub(crate) fn situation(agent: &Agent, thread: &Thread) -> Value {
     let run = thread.runs().len().saturating_sub(1);
     let all = parts(thread);
     let current: Vec<&Part> = all.iter().filter(|part| part.run == run).collect();
-    // The order of the log is the order of beginnings; what counts is what ended last.
-    let mut records = thread.records().iter().enumerate().rev();
+    // The order of the log is the order of beginnings; what counts is what ended last. What was said too late for the request
+    // before stands in front of that one's end, and comes after it all the same.
+    let records = thread.records();
+    let ended = records.iter().rposition(|record| matches!(record.event, Event::Finished));
+    let began = thread.run().first.and_then(|first| usize::try_from(first.0).ok());
+    let is_of_this = |(seq, event): (usize, &Event)| {
+        ended.is_none_or(|ended| seq > ended)
+            || matches!(event, Event::Heard(_) | Event::Edited(_)) && began.is_some_and(|began| seq >= began)
+    };
+    let mut records =
+        records.iter().enumerate().rev().filter(|(seq, record)| is_of_this((*seq, &record.event)));
     let last = records.find_map(|(seq, record)| latest(thread, Seq(seq as u64), &record.event));
     let first = current.iter().find(|part| part.kind == "heard");
     let events: Vec<Value> = current

@@ -9,8 +9,8 @@ use std::{
 
 use agent::{
     Acted, Agent, Answer, AskedAt, Author, CallId, Decision, Event, FaultKind, Flaw, Heard, HeardFile, How,
-    Intent, Outcome, PartAccount, Prompt, Question, QuestionId, QuestionKind, Reply, Thought, Usage, Version,
-    render, render_reask,
+    Intent, Outcome, PartAccount, Prompt, Question, QuestionId, QuestionKind, Reply, Step, Thought, Usage,
+    Version, render, render_reask,
 };
 use channel::{File, Person, Timestamp};
 use proptest::prelude::*;
@@ -738,4 +738,23 @@ fn who_wrote_is_shown_with_whether_it_is_proven() {
         proven("x", "y"),
         Acted { call: CallId(agent::Seq(0)), outcome: done(json!(1)), ms: 0, files: vec![] },
     );
+}
+
+/// It begins the next request, and stands in the log before the end of the one that did not see it.
+#[test]
+fn the_scripted_model_is_told_what_was_said_too_late_for_the_request_before() {
+    let mut story = Story::new(&[]);
+    let seen = story.thread.version();
+    story.heard(user(), "and the second?");
+    story.heard(user(), "and the third?");
+    story.write(thought(finish("that was the first"), seen));
+    let Step::Record(events) = story.step() else { panic!("{:?}", story.step()) };
+    for event in events {
+        story.write(event);
+    }
+    let told = || render(&story.agent, &story.thread).unwrap().situation;
+    assert_eq!(told()["last"]["text"], "and the third?");
+    assert_eq!(told()["request"], "and the second?");
+    let _ = story.ran("lookup", json!({}), done(json!("found")));
+    assert_eq!(render(&story.agent, &story.thread).unwrap().situation["last"]["kind"], "done");
 }
