@@ -1,8 +1,9 @@
-//! Development commands: `cargo xtask test`, `cargo xtask setup`, `cargo xtask measure`.
+//! Development commands: `cargo xtask test`, `cargo xtask setup`, `cargo xtask measure`, `cargo xtask bench`.
 //!
 //! Invariant: nothing is skipped silently; what cannot be done is said, with what to do about it, and fails.
 //! Invariant: nothing is installed over something else; a package that would remove another one is refused.
 
+mod bench;
 mod machine;
 mod measure;
 mod page;
@@ -35,6 +36,11 @@ enum Command {
         #[arg(long)]
         binary: Option<std::path::PathBuf>,
     },
+    /// Print what the gateway costs on each store: time, CPU and memory, beside the floor of this machine. Not a test.
+    Bench {
+        /// Only these stores: `embedded`, `no AOF`, `everysec`, `always`.
+        stores: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -42,6 +48,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(),
         Command::Setup => machine::set_up(),
         Command::Measure { binary } => measure::run(binary),
+        Command::Bench { stores } => bench::run(&stores),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

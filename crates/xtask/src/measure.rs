@@ -254,7 +254,8 @@ fn config(port: u16) -> Told<String> {
     toml::to_string(&config).map_err(|error| error.to_string())
 }
 
-fn target_folder() -> Told<PathBuf> {
+/// Where cargo builds.
+pub(crate) fn target_folder() -> Told<PathBuf> {
     let output = cargo().args(["metadata", "--no-deps", "--format-version", "1", "--locked"]).output();
     let output = output.map_err(|error| error.to_string())?;
     let metadata: Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
