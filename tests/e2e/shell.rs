@@ -383,7 +383,7 @@ async fn what_is_not_there_is_said_with_what_is() {
         assert!(ran.err.contains("there is no agent `nobody`; the agents are: deploy, support"), "{ran:#?}");
     }
     // Before the first start there is no store.
-    for args in [&["threads", "list"][..], &["threads", "show", "aaaaaaaaaaaaaaaa-1"]] {
+    for args in [&["threads", "list"][..], &["threads", "show", "aaaaaaaaaaaaaaaa-1"], &["threads", "dead"]] {
         let ran = world.run(args);
         assert!(
             ran.code == Some(1) && ran.err.contains("switchboard.db") && !ran.err.contains("panicked"),
@@ -399,6 +399,10 @@ async fn what_is_not_there_is_said_with_what_is() {
             assert!(ran.err.contains("there is no thread `") && ran.err.contains("threads list"), "{ran:#?}");
         }
     }
+    let dead = world.run(&["threads", "dead"]);
+    assert_eq!((dead.code, dead.out.as_str()), (Some(0), ""), "{dead:#?}");
+    let running = world.run(&["threads", "retry"]);
+    assert!(running.code == Some(1) && running.err.contains("in use"), "{running:#?}");
     assert_eq!(world.run(&["frobnicate"]).code, Some(2));
 }
 

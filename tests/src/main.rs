@@ -109,6 +109,10 @@ impl Store for Crashing {
         self.inner.threads(skip, limit).await
     }
 
+    async fn buried(&self, limit: usize) -> Result<Vec<Summary>, Error> {
+        self.inner.buried(limit).await
+    }
+
     async fn sent(&self, query: SentQuery) -> Result<Vec<Sent>, Error> {
         self.inner.sent(query).await
     }

@@ -12,7 +12,7 @@ use std::{
 use agent::{Agent, Thread, ThreadId, Version};
 use clap::{Parser, Subcommand};
 use runtime::Library;
-use store::SystemClock;
+use store::{Batch, Summary, SystemClock, THREADS_MAX};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
@@ -105,6 +105,13 @@ pub enum ThreadsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Those that were set aside because they could not be stepped, and why.
+    Dead,
+    /// Tries such a thread again. The embedded store can be written only while no gateway runs on it.
+    Retry {
+        /// The threads; all that were set aside where none is named.
+        threads: Vec<String>,
+    },
 }
 
 /// Runs the command line to its end.
@@ -138,6 +145,8 @@ async fn carry_out(cli: Cli, began: Instant) -> Result<(), String> {
         Command::Schema { agent } => schema(&all()?, &agent),
         Command::Threads(ThreadsCommand::List { limit }) => list(&all()?, limit).await,
         Command::Threads(ThreadsCommand::Show { thread, json }) => show(&all()?, &thread, json).await,
+        Command::Threads(ThreadsCommand::Dead) => dead(&all()?).await,
+        Command::Threads(ThreadsCommand::Retry { threads }) => retry(&all()?, &threads).await,
         // It looks at one table of the file; the rest need not be sound yet.
         Command::Kind(KindCommand::Manifest { kind, channel }) => {
             manifest(&cli.config, &kind, channel.as_deref())
@@ -314,6 +323,33 @@ async fn show(assembled: &Assembled, thread: &str, json: bool) -> Result<(), Str
         text.push('\n');
     }
     print(&text)
+}
+
+/// Prints what was set aside.
+async fn dead(assembled: &Assembled) -> Result<(), String> {
+    let store = open_to_read(assembled).await?;
+    let buried = store.buried(THREADS_MAX).await.map_err(|error| error.to_string())?;
+    let line = |thread: &Summary| {
+        let why = thread.buried.as_deref().unwrap_or_default();
+        format!("{}  {}  {why}\n", thread.thread, thread.updated)
+    };
+    print(&buried.iter().map(line).collect::<String>())
+}
+
+/// Digs threads up.
+async fn retry(assembled: &Assembled, names: &[String]) -> Result<(), String> {
+    let Opened { store, .. } = open(assembled).await?;
+    let buried = store.buried(THREADS_MAX).await.map_err(|error| error.to_string())?;
+    let mut buried: Vec<ThreadId> = buried.into_iter().map(|thread| thread.thread).collect();
+    if let Some(name) = names.iter().find(|name| !buried.iter().any(|thread| thread.as_str() == **name)) {
+        return Err(format!("`{name}` was not set aside; `switchboard threads dead` lists what was"));
+    }
+    buried.retain(|thread| names.is_empty() || names.iter().any(|name| thread.as_str() == name));
+    for thread in &buried {
+        let batch = Batch { wake: true, ..Batch::new(thread.clone()) };
+        store.commit(batch).await.map_err(|error| error.to_string())?;
+    }
+    print(&format!("{} to be tried again\n", buried.len()))
 }
 
 async fn load(assembled: &Assembled, name: &str) -> Result<Thread, String> {

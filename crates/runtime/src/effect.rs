@@ -1,13 +1,7 @@
 //! Doing something that takes time while a lease is held.
 
-use std::{
-    collections::BTreeMap,
-    future::Future,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{future::Future, time::Duration};
 
-use agent::ThreadId;
 use store::{Lease, Store};
 
 /// The lease was lost while something was done; whatever it was, its result must not be written.
@@ -53,32 +47,6 @@ const PATIENCE: u32 = 120;
 pub(crate) fn patience(name: &str, attempt: u32) -> Option<Duration> {
     let wait = || backoff(name, attempt, Duration::from_millis(100), Duration::from_secs(1));
     (attempt <= PATIENCE).then(wait)
-}
-
-/// How often in a row each thread could not be stepped, for a fault of the gateway's own. Lives in memory: another
-/// process begins to count anew.
-#[derive(Debug, Default)]
-pub(crate) struct Setbacks(Mutex<BTreeMap<ThreadId, u32>>);
-
-impl Setbacks {
-    /// Above so many threads, it is the gateway that is sick, and who waits how long matters no more.
-    const THREADS_MAX: usize = 10_000;
-
-    /// One more; returns how many that makes.
-    pub(crate) fn another(&self, thread: &ThreadId) -> u32 {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.len() >= Self::THREADS_MAX {
-            counts.clear();
-        }
-        let count = counts.entry(thread.clone()).or_default();
-        *count = count.saturating_add(1);
-        *count
-    }
-
-    /// It was stepped.
-    pub(crate) fn over(&self, thread: &ThreadId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(thread);
-    }
 }
 
 /// A waiting time that doubles with each attempt and is spread by up to a half, so that many do not come back at once.

@@ -17,7 +17,7 @@ use crate::{
     alone::{Alone, END_WITHIN},
     board::Board,
     deliver::Sending,
-    effect::{Setbacks, backoff},
+    effect::backoff,
     watch::watch,
 };
 
@@ -154,12 +154,11 @@ async fn listen(line: Line, stop: CancellationToken, end_within: Duration) {
 /// Claims threads that are due, and steps each in a task of its own.
 async fn step(board: Arc<Board>, stop: CancellationToken, tasks: TaskTracker) {
     let places = Arc::new(Semaphore::new(board.settings.turns_max));
-    let setbacks = Arc::new(Setbacks::default());
     claims(&board, &stop, &places, &Wanted::Turns, |work, place| {
-        let Work::Turn { lease, thread } = work else { return };
-        let (board, stop, setbacks) = (board.clone(), stop.clone(), setbacks.clone());
+        let Work::Turn { lease, thread, attempt } = work else { return };
+        let (board, stop) = (board.clone(), stop.clone());
         tasks.spawn(async move {
-            board.turn(lease, thread, &stop, &setbacks).await;
+            board.turn(lease, thread, attempt, &stop).await;
             drop(place);
         });
     })

@@ -12,16 +12,16 @@ use agent::{
     ThreadId, Usage, Version, decide, escalate, files, render, render_reask,
 };
 use async_trait::async_trait;
-use channel::{File, MessageRef, Signal};
+use channel::{Content, DeliveryKey, File, MessageRef, Outgoing, Signal, Text, Timestamp};
 use futures_util::FutureExt;
-use store::{Again, Lease};
+use store::{Again, Batch, Lease};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tool::Files;
 
 use crate::{
     board::{Board, With},
-    effect::{Lost, Setbacks, backoff, holding, patience},
+    effect::{Lost, backoff, holding, patience},
 };
 use writing::Shown;
 
@@ -31,6 +31,15 @@ const STEPS_MAX: u32 = 64;
 const SIGNAL_TIMEOUT: Duration = Duration::from_millis(500);
 /// The longest wait after a fault of the gateway's own.
 const RETRY_MAX: Duration = Duration::from_secs(60);
+/// The wait after the store was away; while it is, nothing can be taken anyway.
+const NO_STORE_REST: Duration = Duration::from_secs(1);
+/// So many attempts in a row that did not go well, some five minutes of them, and a thread is set aside. One that kills its
+/// worker has killed as many by then.
+const ATTEMPTS_MAX: u32 = 10;
+
+/// What the people of a thread are told that was set aside.
+const SET_ASIDE: &str = "Something here does not work, and it lies with us: this conversation is set aside until somebody has \
+                         looked at it. If you write here again, it is tried again.";
 
 /// How a step went.
 enum Went {
@@ -48,42 +57,84 @@ enum Went {
 enum Halt {
     /// The lease is gone.
     Away,
-    /// A fault of the gateway's own.
+    /// A fault of the gateway's own, or of this thread.
     Stuck(String),
+    /// The store was away: no thread is to blame for that.
+    NoStore(String),
 }
 
 impl From<store::Error> for Halt {
     fn from(error: store::Error) -> Self {
-        Self::Stuck(error.to_string())
+        match error {
+            store::Error::Away { .. } => Self::NoStore(error.to_string()),
+            store::Error::Conflict { .. }
+            | store::Error::Duplicate { .. }
+            | store::Error::Fenced { .. }
+            | store::Error::Unreadable { .. }
+            | store::Error::InUse { .. }
+            | store::Error::Refused { .. } => Self::Stuck(error.to_string()),
+        }
     }
 }
 
 impl Board {
     /// Steps a thread until it waits, then gives the lease back.
-    pub(crate) async fn turn(
-        &self,
-        lease: Lease,
-        id: ThreadId,
-        stop: &CancellationToken,
-        setbacks: &Setbacks,
-    ) {
+    pub(crate) async fn turn(&self, lease: Lease, id: ThreadId, attempt: u32, stop: &CancellationToken) {
+        let wait = backoff(&lease.on, attempt, Duration::from_secs(1), RETRY_MAX);
         // A panic is this turn's alone, and its lease is given back all the same.
-        let steps = AssertUnwindSafe(self.steps(&lease, &id, stop)).catch_unwind().await;
+        let steps = async {
+            if attempt > ATTEMPTS_MAX {
+                return Err(Halt::Stuck(
+                    "every gateway that stepped it ended in the middle of it".to_owned(),
+                ));
+            }
+            self.steps(&lease, &id, stop).await
+        };
+        let steps = AssertUnwindSafe(steps).catch_unwind().await;
         let again = match steps.unwrap_or_else(|_| Err(Halt::Stuck("a step of it panicked".into()))) {
-            Ok(again) => {
-                setbacks.over(&id);
-                again
+            Ok(again) => again,
+            Err(Halt::Stuck(why)) if attempt >= ATTEMPTS_MAX => {
+                tracing::error!(thread = %id, %why, attempt, "the thread is set aside; `switchboard threads dead` lists it");
+                self.tell_set_aside(&id).await;
+                Again::Bury { why }
             }
             Err(Halt::Stuck(why)) => {
-                tracing::error!(thread = %id, %why, "the thread could not be stepped");
-                let wait = backoff(&lease.on, setbacks.another(&id), Duration::from_secs(1), RETRY_MAX);
-                self.later(wait, why)
+                tracing::error!(thread = %id, %why, attempt, "the thread could not be stepped");
+                Again::Stuck { at: self.after(wait), why }
+            }
+            Err(Halt::NoStore(why)) => {
+                tracing::warn!(thread = %id, %why, "the thread could not be stepped");
+                self.later(NO_STORE_REST, why)
             }
             Err(Halt::Away) => return,
         };
         if let Err(error) = self.store.release(&lease, again).await {
             // The lease runs out by itself.
             tracing::debug!(thread = %id, %error, "the lease was not given back");
+        }
+    }
+
+    /// Tells the people at home, if the log can be read so far, that nothing goes on by itself. The thread is stepped no more, so
+    /// the message stands in no event; it has a name that no event gives.
+    async fn tell_set_aside(&self, id: &ThreadId) {
+        let Ok(records) = self.store.load(id, Version(0)).await else { return };
+        let version = records.len();
+        let home =
+            std::panic::catch_unwind(AssertUnwindSafe(|| Thread::fold(id.clone(), records).home().cloned()));
+        let Ok(Some(home)) = home else { return };
+        let outgoing = Outgoing {
+            key: DeliveryKey::new(format!("{id}.{version}.set-aside")),
+            to: home,
+            at: self.clock.now(),
+            only: None,
+            in_reply_to: None,
+            amends: None,
+            content: Content::Text(Text { markdown: SET_ASIDE.to_owned(), note: None }),
+            files: Vec::new(),
+        };
+        let batch = Batch { outgoing: vec![outgoing], ..Batch::new(id.clone()) };
+        if let Err(error) = self.store.commit(batch).await {
+            tracing::error!(thread = %id, %error, "its people could not be told");
         }
     }
 
@@ -384,8 +435,12 @@ impl Board {
 
     /// Due again after this time.
     fn later(&self, wait: Duration, why: impl Into<String>) -> Again {
+        Again::Retry { at: self.after(wait), why: why.into() }
+    }
+
+    fn after(&self, wait: Duration) -> Timestamp {
         let now = self.clock.now();
-        Again::Retry { at: now.saturating_add(signed(wait)).unwrap_or(now), why: why.into() }
+        now.saturating_add(signed(wait)).unwrap_or(now)
     }
 
     /// A sign of life at the thread's home; never in the way.

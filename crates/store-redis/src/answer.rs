@@ -73,7 +73,8 @@ pub(crate) fn summaries(texts: Vec<String>) -> Result<Vec<Summary>, Error> {
         let updated = answer.time()?;
         let due = answer.text()?;
         let due = (!due.is_empty()).then(|| time(&due)).transpose()?;
-        list.push(Summary { thread: thread(&name)?, version, updated, due });
+        let buried = answer.text()?.strip_prefix('=').map(str::to_owned);
+        list.push(Summary { thread: thread(&name)?, version, updated, due, buried });
     }
     Ok(list)
 }

@@ -254,7 +254,9 @@ impl Inner {
                 let mut work = Vec::new();
                 while let Some(on) = answer.next() {
                     let thread = answer::thread(&on)?;
-                    work.push(Work::Turn { lease: Lease { on, epoch: answer.number()? }, thread });
+                    let lease = Lease { on, epoch: answer.number()? };
+                    let attempt = u32::try_from(answer.number()?).unwrap_or(u32::MAX);
+                    work.push(Work::Turn { lease, thread, attempt });
                 }
                 Ok(Found { work, next })
             }
@@ -323,6 +325,14 @@ impl Inner {
                 tracing::debug!(on = %lease.on, %error, "what nobody waited for could not be given back");
             }
         }
+    }
+
+    /// The threads of a set, the last written first.
+    async fn threads(&self, set: &str, skip: usize, limit: usize) -> Result<Vec<Summary>, Error> {
+        let (skip, limit) = (skip.min(1 << 40).to_string(), limit.min(THREADS_MAX).to_string());
+        let args = [skip.as_bytes(), limit.as_bytes(), set.as_bytes()];
+        let value = self.run(&self.scripts.threads, &args).await.map_err(|error| fault::away(&error))?;
+        answer::summaries(<Vec<String>>::from_redis_value(value).map_err(|_| damaged("a list is no list"))?)
     }
 
     /// Does something with a right; whether it is had or free now.
@@ -447,6 +457,14 @@ impl Store for Redis {
                 self.0.keep(lease, &["sleep", &seen.0.to_string(), &until]).await
             }
             Again::Retry { at, why } => self.0.keep(lease, &["retry", &self.0.until(at), &why]).await,
+            Again::Stuck { at, why } => self.0.keep(lease, &["stuck", &self.0.until(at), &why]).await,
+            Again::Bury { why } if ThreadId::parse(&lease.on).is_some() => {
+                self.0.keep(lease, &["bury", &why]).await
+            }
+            Again::Bury { .. } => {
+                let why = format!("message {} cannot be set aside; it settles as dead", lease.on);
+                Err(Error::Refused { why })
+            }
         }
     }
 
@@ -458,10 +476,11 @@ impl Store for Redis {
     }
 
     async fn threads(&self, skip: usize, limit: usize) -> Result<Vec<Summary>, Error> {
-        let (skip, limit) = (skip.min(1 << 40).to_string(), limit.min(THREADS_MAX).to_string());
-        let value = self.0.run(&self.0.scripts.threads, &[skip.as_bytes(), limit.as_bytes()]).await;
-        let value = value.map_err(|error| fault::away(&error))?;
-        answer::summaries(<Vec<String>>::from_redis_value(value).map_err(|_| damaged("a list is no list"))?)
+        self.0.threads("written", skip, limit).await
+    }
+
+    async fn buried(&self, limit: usize) -> Result<Vec<Summary>, Error> {
+        self.0.threads("buried", 0, limit).await
     }
 
     async fn sent(&self, query: SentQuery) -> Result<Vec<Sent>, Error> {

@@ -193,6 +193,10 @@ impl Store for Embedded {
         self.readers.read(move |sql| query::threads(sql, skip, limit)).await
     }
 
+    async fn buried(&self, limit: usize) -> Result<Vec<Summary>, Error> {
+        self.readers.read(move |sql| query::buried(sql, limit)).await
+    }
+
     async fn sent(&self, query: SentQuery) -> Result<Vec<Sent>, Error> {
         self.readers.read(move |sql| query::sent(sql, &query)).await
     }

@@ -70,6 +70,13 @@ pub trait Store: Send + Sync {
     /// `Away`.
     async fn threads(&self, skip: usize, limit: usize) -> Result<Vec<Summary>, Error>;
 
+    /// Threads that were set aside ([`Again::Bury`]), the last written first, at most `limit` of them (and [`THREADS_MAX`]).
+    /// A batch that wakes one digs it up, and its attempts are counted anew.
+    ///
+    /// # Errors
+    /// `Away`.
+    async fn buried(&self, limit: usize) -> Result<Vec<Summary>, Error>;
+
     /// Messages out, in the order they were committed. Where there are more than [`SENT_MAX`], the last so many.
     ///
     /// # Errors
@@ -189,6 +196,9 @@ pub enum Work {
         lease: Lease,
         /// The thread.
         thread: ThreadId,
+        /// Which attempt this is since it last went well, counting from 1; counted durably before it begins, so that a
+        /// worker which dies of it counts too.
+        attempt: u32,
     },
     /// A message to send.
     Send {
@@ -226,10 +236,23 @@ pub enum Again {
         /// The next deadline, if there is one.
         until: Option<Timestamp>,
     },
-    /// It did not work; not before `at`.
+    /// It did not work, for a reason that lies elsewhere; not before `at`. No attempt is counted.
     Retry {
         /// When.
         at: Timestamp,
+        /// Why, for the operator.
+        why: String,
+    },
+    /// It did not work, and the thread itself may be the reason; not before `at`. The attempt counts.
+    Stuck {
+        /// When.
+        at: Timestamp,
+        /// Why, for the operator.
+        why: String,
+    },
+    /// A thread is set aside, until a batch wakes it; one that came while the lease was held does at once. A message cannot
+    /// be: it settles as dead (`Refused`).
+    Bury {
         /// Why, for the operator.
         why: String,
     },
@@ -285,6 +308,8 @@ pub struct Summary {
     pub updated: Timestamp,
     /// When it is due; none when it sleeps without a deadline. While a worker has it: when the lease expires.
     pub due: Option<Timestamp>,
+    /// Why it was set aside, while it is.
+    pub buried: Option<String>,
 }
 
 /// What a store can say no with.

@@ -202,7 +202,8 @@ async fn a_file_of_an_older_build_is_brought_up_and_keeps_what_it_has() {
     let store = open(&path);
     store.commit(Batch { records: vec![event("one")], ..Batch::new(thread("a")) }).await.unwrap();
     drop(store);
-    let older = "DROP TABLE holding; PRAGMA user_version = 1;";
+    let older = "DROP TABLE holding; DROP INDEX thread_buried; ALTER TABLE thread DROP COLUMN attempts;
+                 ALTER TABLE thread DROP COLUMN buried; PRAGMA user_version = 1;";
     Connection::open(&path).unwrap().execute_batch(older).unwrap();
     let refusal = Embedded::read_only(&path).expect_err("it is older").to_string();
     assert!(refusal.contains("start the gateway once"), "{refusal}");

@@ -107,14 +107,15 @@ impl Store for MemoryStore {
         let mut threads: Vec<_> = state.threads.iter().collect();
         threads.sort_by_key(|(_, thread)| std::cmp::Reverse(thread.written));
         let page = threads.into_iter().skip(skip).take(limit.min(THREADS_MAX));
-        Ok(page
-            .map(|(id, thread)| Summary {
-                thread: id.clone(),
-                version: thread.version(),
-                updated: thread.updated,
-                due: thread.duty.due,
-            })
-            .collect())
+        Ok(page.map(|(id, thread)| thread.summary(id)).collect())
+    }
+
+    async fn buried(&self, limit: usize) -> Result<Vec<Summary>, Error> {
+        let state = self.state();
+        let mut threads: Vec<_> =
+            state.threads.iter().filter(|(_, thread)| thread.duty.buried.is_some()).collect();
+        threads.sort_by_key(|(_, thread)| std::cmp::Reverse(thread.written));
+        Ok(threads.into_iter().take(limit.min(THREADS_MAX)).map(|(id, thread)| thread.summary(id)).collect())
     }
 
     async fn sent(&self, query: SentQuery) -> Result<Vec<Sent>, Error> {
@@ -193,7 +194,6 @@ struct Message {
     state: SendState,
     name: Option<MessageRef>,
     error: Option<String>,
-    attempts: u32,
     since: Option<Timestamp>,
     duty: Duty,
 }
@@ -206,11 +206,24 @@ struct Duty {
     epoch: u64,
     held: bool,
     woken: bool,
+    /// Times it was taken; of a thread, since it last went well.
+    attempts: u32,
+    buried: Option<String>,
 }
 
 impl Thread {
     fn version(&self) -> Version {
         Version(self.records.len() as u64)
+    }
+
+    fn summary(&self, id: &ThreadId) -> Summary {
+        Summary {
+            thread: id.clone(),
+            version: self.version(),
+            updated: self.updated,
+            due: self.duty.due,
+            buried: self.duty.buried.clone(),
+        }
     }
 }
 
@@ -229,12 +242,16 @@ impl Message {
 impl Duty {
     fn take(&mut self, now: Timestamp, ttl: Duration) {
         self.epoch += 1;
+        self.attempts += 1;
         self.held = true;
         self.woken = false;
         self.due = Some(later(now, ttl));
     }
 
     fn wake(&mut self, now: Timestamp) {
+        if self.buried.take().is_some() {
+            self.attempts = 0;
+        }
         if self.held {
             self.woken = true;
         } else {
@@ -308,7 +325,6 @@ impl State {
             state: SendState::Waiting,
             name: None,
             error: None,
-            attempts: 0,
             since: None,
             duty: Duty { due: Some(now), ..Duty::default() },
         });
@@ -326,7 +342,7 @@ impl State {
                     .map(|(id, thread)| {
                         thread.duty.take(now, claim.ttl);
                         let lease = Lease { on: id.as_str().to_owned(), epoch: thread.duty.epoch };
-                        Work::Turn { lease, thread: id.clone() }
+                        Work::Turn { lease, thread: id.clone(), attempt: thread.duty.attempts }
                     })
                     .collect()
             }
@@ -364,19 +380,37 @@ impl State {
     fn release(&mut self, lease: &Lease, again: Again, now: Timestamp) -> Result<(), Error> {
         let version = ThreadId::parse(&lease.on).and_then(|id| self.threads.get(&id)).map(Thread::version);
         let duty = self.held(lease)?;
+        if version.is_none() && matches!(again, Again::Bury { .. }) {
+            return Err(Error::Refused { why: "a message is not set aside".to_owned() });
+        }
         duty.held = false;
         let woken = std::mem::take(&mut duty.woken);
         let why = match (again, version) {
             (Again::Sleep { seen, until }, Some(version)) => {
                 duty.due = if woken || version > seen { Some(now) } else { until };
+                duty.attempts = 0;
                 None
             }
             (Again::Sleep { seen: _, until }, None) => {
                 duty.due = Some(until.unwrap_or(now));
                 None
             }
-            (Again::Retry { at, why }, Some(_) | None) => {
+            (Again::Retry { at, why }, Some(_)) => {
                 duty.due = Some(at);
+                duty.attempts = 0;
+                Some(why)
+            }
+            (Again::Retry { at, why }, None) | (Again::Stuck { at, why }, Some(_) | None) => {
+                duty.due = Some(at);
+                Some(why)
+            }
+            (Again::Bury { why }, _) => {
+                duty.due = woken.then_some(now);
+                if woken {
+                    duty.attempts = 0;
+                } else {
+                    duty.buried = Some(why.clone());
+                }
                 Some(why)
             }
         };
@@ -390,12 +424,11 @@ impl State {
 impl Message {
     fn take(&mut self, now: Timestamp, ttl: Duration) -> Work {
         self.duty.take(now, ttl);
-        self.attempts += 1;
         Work::Send {
             lease: Lease { on: self.outgoing.key.as_str().to_owned(), epoch: self.duty.epoch },
             thread: self.thread.clone(),
             outgoing: Box::new(self.outgoing.clone()),
-            attempt: self.attempts,
+            attempt: self.duty.attempts,
             since: *self.since.get_or_insert(now),
         }
     }

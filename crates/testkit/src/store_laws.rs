@@ -8,6 +8,7 @@
 //!
 //! Each law opens a store of its own, empty, on a [`ManualClock`].
 
+pub mod grave;
 pub mod hold;
 pub mod lease;
 pub mod log;
@@ -71,6 +72,15 @@ macro_rules! store_laws {
                 a_lease_on_another_thing_is_no_fence,
                 renewing_keeps_others_away,
                 an_expired_lease_that_nobody_took_is_renewed,
+            );
+            $crate::store_laws!(@laws $open, grave:
+                an_attempt_is_counted_until_one_goes_well,
+                a_stuck_thread_is_due_at_its_time_and_counted,
+                a_buried_thread_is_due_no_more_and_listed,
+                a_wake_digs_up,
+                a_wake_during_the_last_attempt_digs_up_at_once,
+                a_message_is_never_buried,
+                a_lost_lease_buries_nothing,
             );
             $crate::store_laws!(@laws $open, wake:
                 only_a_wake_makes_due,
@@ -335,7 +345,7 @@ pub(crate) fn sends(channel: &str, max: usize, wait: Duration) -> Claim {
 
 pub(crate) fn turn(work: Work) -> (ThreadId, Lease) {
     match work {
-        Work::Turn { lease, thread } => (thread, lease),
+        Work::Turn { lease, thread, .. } => (thread, lease),
         Work::Send { lease, .. } => panic!("a message, where a turn was asked for: {lease:?}"),
     }
 }
@@ -356,6 +366,7 @@ mod tests {
     fn every_law_stands_in_the_macro() {
         let modules = [
             ("hold", include_str!("store_laws/hold.rs")),
+            ("grave", include_str!("store_laws/grave.rs")),
             ("lease", include_str!("store_laws/lease.rs")),
             ("log", include_str!("store_laws/log.rs")),
             ("outbox", include_str!("store_laws/outbox.rs")),

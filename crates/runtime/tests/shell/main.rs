@@ -6,6 +6,7 @@
 mod accept;
 mod alone;
 mod deliver;
+mod grave;
 mod serve;
 mod signs;
 mod turn;

@@ -583,8 +583,8 @@ async fn the_first_retry_of_an_old_conversation_is_soon_and_later_ones_are_not()
     let waits = Arc::new(Mutex::new(Vec::new()));
     let (noted, clock) = (waits.clone(), world.clock.clone());
     world.store.fails(move |op| match op {
-        Op::Load(_) => Fault::Away,
-        Op::Release(_, Again::Retry { at, .. }) => {
+        Op::Load(thread) => Fault::Unreadable(thread.clone()),
+        Op::Release(_, Again::Stuck { at, .. }) => {
             noted.lock().unwrap().push(at.duration_since(store::Clock::now(&clock)).unsigned_abs());
             Fault::None
         }

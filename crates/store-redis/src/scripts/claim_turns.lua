@@ -1,4 +1,5 @@
--- Takes threads that are due, longest due first. Returns when the next falls due, then a thread and its epoch each.
+-- Takes threads that are due, longest due first. Returns when the next falls due, then of each thread its name, epoch
+-- and attempt.
 local worker, ttl, most = ARGV[2], number(ARGV[3]), number(ARGV[4])
 local D = P .. 'due'
 local taken = { '' }
@@ -8,6 +9,7 @@ if most > 0 then
     if redis.call('EXISTS', T) == 1 then
       taken[#taken + 1] = thread
       taken[#taken + 1] = take(T, worker)
+      taken[#taken + 1] = text(redis.call('HINCRBY', T, 'attempts', 1))
       redis.call('HDEL', T, 'woken')
       redis.call('ZADD', D, text(now + ttl), thread)
     else

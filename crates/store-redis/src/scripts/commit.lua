@@ -6,7 +6,7 @@ local records, keys, outgoing = number(ARGV[16]), number(ARGV[17]), number(ARGV[
 local at = 18
 
 local T = P .. 'thread:' .. thread
-local found = redis.call('HMGET', T, 'version', 'commits', 'worker')
+local found = redis.call('HMGET', T, 'version', 'commits', 'worker', 'buried')
 local version, commits, worker = number(found[1]), found[2] or '', found[3]
 
 -- The same commit again, because its answer was lost: sixteen bytes for each of the last few, its id and its version.
@@ -29,7 +29,9 @@ if expect ~= '' and number(expect) ~= version then return { 'conflict', text(ver
 local after = version + records
 commits = string.sub(commits .. id .. struct.pack('>d', after), -64)
 redis.call('HSET', T, 'version', text(after), 'updated', text(now), 'commits', commits)
-redis.call('ZADD', P .. 'written', text(redis.call('INCR', P .. 'order')), thread)
+local order = text(redis.call('INCR', P .. 'order'))
+redis.call('ZADD', P .. 'written', order, thread)
+redis.call('ZADD', P .. 'buried', 'XX', order, thread)
 local H = P .. 'home:' .. home
 if number(redis.call('GET', H)) < generation then redis.call('SET', H, text(generation)) end
 
@@ -43,6 +45,10 @@ for n = at + records + 1, at + records + keys do
 end
 
 if wake then
+  if found[4] then
+    redis.call('HDEL', T, 'buried', 'attempts')
+    redis.call('ZREM', P .. 'buried', thread)
+  end
   if worker then
     redis.call('HSET', T, 'woken', '1')
   else

@@ -24,13 +24,24 @@ if deed == 'sleep' then
   local unseen = kind == 'thread' and (woken or version > seen)
   if not unseen and wait ~= '' then due = now + number(wait) end
   if not unseen and wait == '' and kind == 'thread' then due = nil end
-  if kind == 'thread' then redis.call('HDEL', K, 'error') end
-elseif deed == 'retry' then
+  if kind == 'thread' then redis.call('HDEL', K, 'error', 'attempts') end
+elseif deed == 'retry' or deed == 'stuck' then
   due = now + number(ARGV[6])
   redis.call('HSET', K, 'error', ARGV[7])
-elseif deed == 'undo' and kind == 'out' then
+  if kind == 'thread' and deed == 'retry' then redis.call('HDEL', K, 'attempts') end
+elseif deed == 'bury' then
+  redis.call('HSET', K, 'error', ARGV[6])
+  if woken then
+    redis.call('HDEL', K, 'attempts')
+  else
+    redis.call('HSET', K, 'buried', '1')
+    redis.call('ZADD', P .. 'buried', text(redis.call('ZSCORE', P .. 'written', on) or 0), on)
+    due = nil
+  end
+elseif deed == 'undo' then
   -- An attempt that never began is not counted.
-  if redis.call('HINCRBY', K, 'attempts', -1) == 0 then redis.call('HDEL', K, 'since') end
+  local left = redis.call('HINCRBY', K, 'attempts', -1)
+  if kind == 'out' and left == 0 then redis.call('HDEL', K, 'since') end
 end
 if due then
   redis.call('ZADD', D, text(due), on)

@@ -90,6 +90,8 @@ fn write_thread(desk: &mut Desk<'_>, batch: &Encoded, version: Version) -> Resul
                  updated = excluded.updated,
                  written = excluded.written,
                  woken = iif(?6 AND worker IS NOT NULL, 1, woken),
+                 attempts = iif(?6 AND buried, 0, attempts),
+                 buried = iif(?6, 0, buried),
                  due = iif(?6 AND worker IS NULL, min(coalesce(due, ?5), ?5), due)",
         )?
         .execute(params![

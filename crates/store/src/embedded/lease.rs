@@ -99,18 +99,19 @@ pub(super) fn renew(desk: &mut Desk<'_>, lease: &Lease, ttl: Duration) -> Result
 pub(super) fn release(desk: &mut Desk<'_>, lease: &Lease, again: &Again) -> Result<(), Fault> {
     match (must_hold(desk, lease)?, again) {
         (Held::Thread, Again::Sleep { seen, until }) => sleep(desk, lease, *seen, *until)?,
-        (Held::Thread, Again::Retry { at, why }) => {
-            desk.sql
-                .prepare_cached(
-                    "UPDATE thread SET worker = NULL, woken = 0, due = ?2, error = ?3 WHERE id = ?1",
-                )?
-                .execute([&lease.on, &codec::time(*at), why])?;
-            desk.tell.turns = true;
+        (Held::Thread, Again::Retry { at, why }) => retry(desk, lease, *at, why, false)?,
+        (Held::Thread, Again::Stuck { at, why }) => retry(desk, lease, *at, why, true)?,
+        (Held::Thread, Again::Bury { why }) => bury(desk, lease, why)?,
+        (Held::Message, Again::Bury { .. }) => {
+            let why = format!("message {} cannot be set aside; it settles as dead", lease.on);
+            return Err(Error::Refused { why }.into());
         }
         (Held::Message, Again::Sleep { seen: _, until }) => {
             set_due(desk, &lease.on, until.unwrap_or(desk.now), None)?;
         }
-        (Held::Message, Again::Retry { at, why }) => set_due(desk, &lease.on, *at, Some(why))?,
+        (Held::Message, Again::Retry { at, why } | Again::Stuck { at, why }) => {
+            set_due(desk, &lease.on, *at, Some(why))?;
+        }
     }
     Ok(())
 }
@@ -139,13 +140,15 @@ fn claim_turns(desk: &mut Desk<'_>, claim: &Claim) -> Result<Found, Fault> {
         .collect::<Result<_, _>>()?;
     let until = codec::time(later(desk.now, claim.ttl));
     let mut take = desk.sql.prepare_cached(
-        "UPDATE thread SET epoch = epoch + 1, worker = ?2, due = ?3, woken = 0 WHERE id = ?1 RETURNING epoch",
+        "UPDATE thread SET epoch = epoch + 1, worker = ?2, due = ?3, woken = 0, attempts = attempts + 1
+         WHERE id = ?1 RETURNING epoch, attempts",
     )?;
     let mut work = Vec::with_capacity(due.len());
     for id in due {
-        let epoch = take.query_row([&id, &claim.worker, &until], |row| row.get(0))?;
+        let (epoch, attempt) =
+            take.query_row([&id, &claim.worker, &until], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let thread = codec::parse_thread(&id)?;
-        work.push(Work::Turn { lease: Lease { on: id, epoch: codec::uint(epoch)? }, thread });
+        work.push(Work::Turn { lease: Lease { on: id, epoch: codec::uint(epoch)? }, thread, attempt });
     }
     let next = desk
         .sql
@@ -219,7 +222,10 @@ fn give_back(desk: &mut Desk<'_>, work: &Work) -> Result<(), Fault> {
         Work::Turn { lease, .. } => {
             if held(desk, lease)? == Some(Held::Thread) {
                 desk.sql
-                    .prepare_cached("UPDATE thread SET worker = NULL, woken = 0, due = ?2 WHERE id = ?1")?
+                    .prepare_cached(
+                        "UPDATE thread SET worker = NULL, woken = 0, due = ?2, attempts = attempts - 1
+                         WHERE id = ?1",
+                    )?
                     .execute([&lease.on, &now])?;
                 desk.tell.turns = true;
             }
@@ -244,11 +250,36 @@ fn give_back(desk: &mut Desk<'_>, work: &Work) -> Result<(), Fault> {
 fn sleep(desk: &mut Desk<'_>, lease: &Lease, seen: Version, until: Option<Timestamp>) -> Result<(), Fault> {
     desk.sql
         .prepare_cached(
-            "UPDATE thread SET worker = NULL, woken = 0, error = NULL,
+            "UPDATE thread SET worker = NULL, woken = 0, error = NULL, attempts = 0,
                  due = iif(woken = 1 OR version > ?2, ?3, ?4)
              WHERE id = ?1",
         )?
         .execute(params![lease.on, codec::int(seen.0), codec::time(desk.now), until.map(codec::time)])?;
+    desk.tell.turns = true;
+    Ok(())
+}
+
+/// A thread is to be tried again.
+fn retry(desk: &mut Desk<'_>, lease: &Lease, at: Timestamp, why: &str, counts: bool) -> Result<(), Fault> {
+    desk.sql
+        .prepare_cached(
+            "UPDATE thread SET worker = NULL, woken = 0, due = ?2, error = ?3, attempts = iif(?4, attempts, 0)
+             WHERE id = ?1",
+        )?
+        .execute(params![lease.on, codec::time(at), why, counts])?;
+    desk.tell.turns = true;
+    Ok(())
+}
+
+/// Sets a thread aside, unless it was woken while it was held.
+fn bury(desk: &mut Desk<'_>, lease: &Lease, why: &str) -> Result<(), Fault> {
+    desk.sql
+        .prepare_cached(
+            "UPDATE thread SET worker = NULL, buried = 1 - woken, due = iif(woken, ?2, NULL), error = ?3,
+                 attempts = iif(woken, 0, attempts), woken = 0
+             WHERE id = ?1",
+        )?
+        .execute(params![lease.on, codec::time(desk.now), why])?;
     desk.tell.turns = true;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use agent::{Home, Record, ThreadId, Version};
 use channel::MessageRef;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Rows, params};
 
 use super::{
     codec,
@@ -40,14 +40,25 @@ pub(super) fn latest(sql: &Connection, home: &Home) -> Result<Option<ThreadId>, 
     id.as_deref().map(codec::parse_thread).transpose()
 }
 
+const SUMMARY: &str = "SELECT id, version, updated, due, iif(buried, error, NULL) FROM thread";
+
 /// Threads, the last written first.
 pub(super) fn threads(sql: &Connection, skip: usize, limit: usize) -> Result<Vec<Summary>, Fault> {
-    let mut select = sql.prepare_cached(
-        "SELECT id, version, updated, due FROM thread ORDER BY written DESC LIMIT ?1 OFFSET ?2",
-    )?;
     let limit = i64::try_from(limit.min(THREADS_MAX)).unwrap_or(0);
     let skip = i64::try_from(skip).unwrap_or(i64::MAX);
-    let mut rows = select.query([limit, skip])?;
+    let mut select = sql.prepare_cached(&format!("{SUMMARY} ORDER BY written DESC LIMIT ?1 OFFSET ?2"))?;
+    summaries(select.query([limit, skip])?)
+}
+
+/// Threads that were set aside, the last written first.
+pub(super) fn buried(sql: &Connection, limit: usize) -> Result<Vec<Summary>, Fault> {
+    let limit = i64::try_from(limit.min(THREADS_MAX)).unwrap_or(0);
+    let mut select =
+        sql.prepare_cached(&format!("{SUMMARY} WHERE buried = 1 ORDER BY written DESC LIMIT ?1"))?;
+    summaries(select.query([limit])?)
+}
+
+fn summaries(mut rows: Rows<'_>) -> Result<Vec<Summary>, Fault> {
     let mut threads = Vec::new();
     while let Some(row) = rows.next()? {
         threads.push(Summary {
@@ -55,6 +66,7 @@ pub(super) fn threads(sql: &Connection, skip: usize, limit: usize) -> Result<Vec
             version: Version(codec::uint(row.get(1)?)?),
             updated: codec::parse_time(&row.get::<_, String>(2)?)?,
             due: row.get::<_, Option<String>>(3)?.as_deref().map(codec::parse_time).transpose()?,
+            buried: row.get(4)?,
         });
     }
     Ok(threads)

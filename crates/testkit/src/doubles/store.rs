@@ -28,6 +28,8 @@ pub enum Op<'a> {
     Latest(&'a Home),
     /// [`Store::threads`].
     Threads,
+    /// [`Store::buried`].
+    Buried,
     /// [`Store::sent`].
     Sent(&'a SentQuery),
     /// [`Store::get`].
@@ -172,6 +174,10 @@ impl Store for StoreDouble {
 
     async fn threads(&self, skip: usize, limit: usize) -> Result<Vec<Summary>, Error> {
         self.through(Op::Threads, self.inner.threads(skip, limit)).await
+    }
+
+    async fn buried(&self, limit: usize) -> Result<Vec<Summary>, Error> {
+        self.through(Op::Buried, self.inner.buried(limit)).await
     }
 
     async fn sent(&self, query: SentQuery) -> Result<Vec<Sent>, Error> {

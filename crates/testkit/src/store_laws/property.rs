@@ -55,6 +55,8 @@ enum Op {
     Renew(usize),
     Sleep { lease: usize, behind: u64, until: Option<u64> },
     Retry { lease: usize, after: u64 },
+    Stuck { lease: usize, after: u64 },
+    Bury { lease: usize },
     Advance(u64),
     Put(u8, Vec<u8>),
     Hold { name: u8, by: u8, ttl: u64 },
@@ -97,7 +99,9 @@ fn op() -> impl Strategy<Value = Op> {
         1 => lease.clone().prop_map(Op::Renew),
         3 => (lease.clone(), 0..2_u64, option::of(0..40_u64))
             .prop_map(|(lease, behind, until)| Op::Sleep { lease, behind, until }),
-        1 => (lease, 0..40_u64).prop_map(|(lease, after)| Op::Retry { lease, after }),
+        1 => (lease.clone(), 0..40_u64).prop_map(|(lease, after)| Op::Retry { lease, after }),
+        1 => (lease.clone(), 0..40_u64).prop_map(|(lease, after)| Op::Stuck { lease, after }),
+        1 => lease.prop_map(|lease| Op::Bury { lease }),
         2 => prop_oneof![0..5_u64, Just(31)].prop_map(Op::Advance),
         1 => (0..3_u8, vec(any::<u8>(), 0..4)).prop_map(|(name, value)| Op::Put(name, value)),
         2 => (0..2_u8, 0..3_u8, 0..8_u64).prop_map(|(name, by, ttl)| Op::Hold { name, by, ttl }),
@@ -159,6 +163,18 @@ impl Pair {
                 let (ours, theirs) = self.lease(lease);
                 let again = Again::Retry { at: self.after(after), why: format!("after {after}") };
                 self.release(ours, theirs, again).await
+            }
+            Op::Stuck { lease, after } => {
+                let (ours, theirs) = self.lease(lease);
+                let again = Again::Stuck { at: self.after(after), why: format!("after {after}") };
+                self.release(ours, theirs, again).await
+            }
+            Op::Bury { lease } => {
+                let (ours, theirs) = self.lease(lease);
+                match ThreadId::parse(&ours.on) {
+                    Some(_) => self.release(ours, theirs, Again::Bury { why: "poison".to_owned() }).await,
+                    None => (String::new(), String::new()),
+                }
             }
             Op::Advance(seconds) => {
                 self.world.clock.advance(Duration::from_secs(seconds));
@@ -255,7 +271,10 @@ impl Pair {
 
 /// All there is to see in a store.
 async fn picture(store: &Arc<dyn Store>) -> String {
-    let mut lines = vec![format!("{:?}", store.threads(0, 100).await.unwrap())];
+    let mut lines = vec![
+        format!("{:?}", store.threads(0, 100).await.unwrap()),
+        format!("{:?}", store.buried(100).await.unwrap()),
+    ];
     for n in 0..THREADS {
         let thread = thread(&n.to_string());
         lines.push(format!("{:?}", store.load(&thread, Version(0)).await.unwrap()));
@@ -279,7 +298,7 @@ fn lease_of(work: &Work) -> &Lease {
 
 fn without_epoch(work: &Work) -> String {
     match work {
-        Work::Turn { lease, thread } => format!("{} {thread}", lease.on),
+        Work::Turn { lease, thread, attempt } => format!("{} {thread} {attempt}", lease.on),
         Work::Send { lease, thread, outgoing, attempt, since } => {
             format!("{} {thread} {outgoing:?} {attempt} {since}", lease.on)
         }
