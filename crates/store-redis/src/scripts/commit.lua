@@ -71,8 +71,10 @@ if settle ~= '' then
     redis.call('RPUSH', P .. 'message:' .. #channel .. ':' .. channel .. ':' .. message, settle)
   end
   local next = redis.call('LINDEX', Q, 0)
-  if next then redis.call('ZADD', P .. 'due:' .. channel, text(now), next) end
-  tell('sends:' .. channel)
+  if next then
+    redis.call('ZADD', P .. 'due:' .. channel, text(now), next)
+    tell('sends:' .. channel)
+  end
 end
 
 local told = {}
@@ -86,10 +88,10 @@ for n = at + records + keys + 1, at + records + keys + outgoing * 4, 4 do
     redis.call('RPUSH', P .. 'place:' .. place, key)
     if redis.call('RPUSH', P .. 'queue:' .. place, key) == 1 then
       redis.call('ZADD', P .. 'due:' .. channel, text(now), key)
-    end
-    if not told[channel] then
-      told[channel] = true
-      tell('sends:' .. channel)
+      if not told[channel] then
+        told[channel] = true
+        tell('sends:' .. channel)
+      end
     end
   end
 end

@@ -45,8 +45,8 @@ elseif deed == 'undo' then
 end
 if due then
   redis.call('ZADD', D, text(due), on)
+  tell(whom)
 else
   redis.call('ZREM', D, on)
 end
-tell(whom)
 return 'done'

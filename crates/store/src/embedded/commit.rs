@@ -155,13 +155,16 @@ fn settle(
             params![lease.on, codec::state(SendState::from(ending)), message.map(MessageRef::as_str)],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
-    desk.sql
+    let next = desk
+        .sql
         .prepare_cached(
             "UPDATE outgoing SET due = ?3 WHERE id =
              (SELECT min(id) FROM outgoing WHERE state = 'waiting' AND channel = ?1 AND place = ?2)",
         )?
         .execute([&channel, &place, &codec::time(desk.now)])?;
-    desk.tell.send(&channel::ChannelName::new(channel));
+    if next > 0 {
+        desk.tell.send(&channel::ChannelName::new(channel));
+    }
     Ok(())
 }
 

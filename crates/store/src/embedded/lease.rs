@@ -248,14 +248,19 @@ fn give_back(desk: &mut Desk<'_>, work: &Work) -> Result<(), Fault> {
 
 /// Puts a thread to sleep, unless something came that its worker has not seen.
 fn sleep(desk: &mut Desk<'_>, lease: &Lease, seen: Version, until: Option<Timestamp>) -> Result<(), Fault> {
-    desk.sql
+    let due: Option<String> = desk
+        .sql
         .prepare_cached(
             "UPDATE thread SET worker = NULL, woken = 0, error = NULL, attempts = 0,
                  due = iif(woken = 1 OR version > ?2, ?3, ?4)
-             WHERE id = ?1",
+             WHERE id = ?1 RETURNING due",
         )?
-        .execute(params![lease.on, codec::int(seen.0), codec::time(desk.now), until.map(codec::time)])?;
-    desk.tell.turns = true;
+        .query_row(
+            params![lease.on, codec::int(seen.0), codec::time(desk.now), until.map(codec::time)],
+            |row| row.get(0),
+        )?;
+    // One that sleeps without a deadline is work for nobody.
+    desk.tell.turns |= due.is_some();
     Ok(())
 }
 
