@@ -327,6 +327,10 @@ impl Store for Counted {
         self.count(Op::Other, self.inner.threads(skip, limit)).await
     }
 
+    async fn buried(&self, limit: usize) -> Result<Vec<Summary>, Error> {
+        self.count(Op::Other, self.inner.buried(limit)).await
+    }
+
     async fn sent(&self, query: SentQuery) -> Result<Vec<Sent>, Error> {
         self.count(Op::Other, self.inner.sent(query)).await
     }
