@@ -5,10 +5,11 @@ use std::time::Duration;
 use agent::{Event, Record, ThreadId, lost};
 use channel::{Attempt, Content, Error, ErrorKind, Outgoing, Receipt, Timestamp};
 use store::{Again, Batch, Lease, SendState, SentQuery, Settle};
+use tokio::time::Instant;
 
 use crate::{
     board::{Board, With},
-    effect::{backoff, holding, patience},
+    effect::{backoff, holding, holding_for_sure, patience},
     turn::signed,
 };
 
@@ -26,20 +27,25 @@ pub(crate) struct Sending {
     pub(crate) outgoing: Outgoing,
     pub(crate) attempt: u32,
     pub(crate) since: Timestamp,
+    /// Until when the lease is held for sure, unless it is renewed.
+    pub(crate) sure_until: Instant,
 }
 
 impl Board {
     /// Sends one message, once, and says how it went.
     pub(crate) async fn deliver(&self, sending: Sending) {
-        let effect = async {
-            match self.send(&sending).await {
+        let (store, lease, ttl) = (self.store.as_ref(), &sending.lease, self.settings.lease);
+        let Ok(sent) = holding_for_sure(store, lease, ttl, sending.sure_until, self.send(&sending)).await
+        else {
+            return;
+        };
+        let noted = async {
+            match sent {
                 Ok(receipt) => self.arrived(&sending, receipt).await,
                 Err(error) => self.failed(&sending, error).await,
             }
         };
-        if let Ok(Err(error)) =
-            holding(self.store.as_ref(), &sending.lease, self.settings.lease, effect).await
-        {
+        if let Ok(Err(error)) = holding(store, lease, ttl, noted).await {
             // Claimed again when the lease runs out; the channel then sees a higher attempt.
             tracing::warn!(key = %sending.outgoing.key, %error, "what became of a message was not written");
         }

@@ -171,9 +171,12 @@ async fn send(board: Arc<Board>, name: ChannelName, stop: CancellationToken, tas
     let places = Arc::new(Semaphore::new(board.settings.sends_max));
     claims(&board, &stop, &places, &Wanted::Sends(name), |work, place| {
         let Work::Send { lease, thread, outgoing, attempt, since } = work else { return };
+        // A store hands over no lease that is more than half over.
+        let sure_until = Instant::now() + board.settings.lease / 2;
         let (board, stop) = (board.clone(), stop.clone());
         tasks.spawn(async move {
-            let sending = Sending { lease, thread, outgoing: *outgoing, attempt, since };
+            let outgoing = *outgoing;
+            let sending = Sending { lease, thread, outgoing, attempt, since, sure_until };
             tokio::select! {
                 () = board.deliver(sending) => {}
                 () = async { stop.cancelled().await; tokio::time::sleep(board.settings.drain).await; } => {}

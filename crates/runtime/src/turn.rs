@@ -21,7 +21,7 @@ use tool::Files;
 
 use crate::{
     board::{Board, With},
-    effect::{Lost, backoff, holding, patience},
+    effect::{Lost, backoff, held_for_sure, holding, patience},
 };
 use writing::Shown;
 
@@ -324,13 +324,17 @@ impl Board {
         let folder = self.agents_folder.join(&agent.reference().name);
         let name = agent.reference().name;
         let shelf = Shelf { board: self, files: files(thread) };
+        let (store, ttl) = (self.store.as_ref(), self.settings.lease);
         let run = self.tools.run(
             spec,
             tool::Call { name: &tool, args: &args, key: &key, agent: &name, folder: &folder, files: &shelf },
         );
         let began = Instant::now();
         let ended = tokio::select! {
-            done = holding(self.store.as_ref(), lease, self.settings.lease, run) => match done {
+            done = async {
+                held_for_sure(store, lease, ttl).await?;
+                holding(store, lease, ttl, run).await
+            } => match done {
                 Ok(ended) => ended,
                 Err(Lost) => return Ok(Went::Away),
             },

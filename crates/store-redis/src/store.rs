@@ -422,6 +422,7 @@ impl Store for Redis {
             // Listening begins before the look, so that nothing falls between the look and the wait.
             let mut rung = std::pin::pin!(bell.notified());
             rung.as_mut().enable();
+            let asked = Instant::now();
             // The look goes to its end also when nobody waits for it any more: what it took has to be given back.
             let (inner, wanted, (tell, told)) = (Arc::clone(&self.0), claim.clone(), oneshot::channel());
             tokio::spawn(async move {
@@ -432,8 +433,11 @@ impl Store for Redis {
                 let _ = tell.send(handover);
             });
             let gone = |_| Error::Away { why: "the gateway stops".to_owned() };
-            let found = told.await.map_err(gone)??.take();
+            let handover = told.await.map_err(gone)??;
             let now = Instant::now();
+            // What took so long to come is given back: its leases may be over soon, or are.
+            let late = now.duration_since(asked) > claim.ttl / 2;
+            let found = if late { Found::default() } else { handover.take() };
             if !found.work.is_empty() || now >= give_up {
                 return Ok(found.work);
             }

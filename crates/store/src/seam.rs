@@ -38,7 +38,8 @@ pub trait Store: Send + Sync {
     /// `settle` keep it from counting twice.
     async fn commit(&self, batch: Batch) -> Result<Version, Error>;
 
-    /// Takes work that is due, longest due first, waiting up to `claim.wait` for some to come. May return nothing.
+    /// Takes work that is due, longest due first, waiting up to `claim.wait` for some to come. May return nothing. Of what it
+    /// hands over, each lease has at least half of its time left.
     /// A caller that gives up waiting (drops the future) leaves nothing leased, as far as the store can tell.
     ///
     /// # Errors

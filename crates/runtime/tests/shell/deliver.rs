@@ -108,6 +108,37 @@ async fn messages_to_a_place_keep_their_order_while_the_first_waits() {
     all_settled(&world, serving).await;
 }
 
+/// So what was frozen in the middle of a sending, and comes to life after somebody else sent the message, sends nothing.
+#[tokio::test]
+async fn a_sending_goes_on_only_while_the_lease_is_held_for_sure() {
+    for still_held in [true, false] {
+        let mut world = World::new();
+        world.settings.lease = Duration::from_millis(300);
+        let hold = Hold::new();
+        let receipt = Receipt { message: None };
+        world.chat.then(Play::gives(Ok(receipt)).held(&hold));
+        world.store.fails(|op| if matches!(op, Op::Renew(_)) { Fault::Away } else { Fault::None });
+        let outgoing = post(&world, "p", 1, "hello").await;
+        let serving = world.serve();
+        hold.reached(1).await;
+        sleep(Duration::from_millis(400)).await;
+        hold.open();
+        sleep(Duration::from_millis(200)).await;
+        assert_eq!(row(&world, &outgoing).await.state, SendState::Waiting, "it went on");
+        if !still_held {
+            world.clock.advance(Duration::from_secs(1));
+            let second = world.serve_as("two");
+            all_settled(&world, second).await;
+            assert_eq!(sent(&world), ["hello 1", "hello 2"]);
+        }
+        world.store.back();
+        world.until("p", |thread| count(thread, "delivered") == 1).await;
+        sleep(Duration::from_millis(200)).await;
+        assert_eq!(count(&world.thread("p").await, "delivered"), 1);
+        assert!(serving.stop().await);
+    }
+}
+
 #[tokio::test]
 async fn places_do_not_wait_for_each_other() {
     let mut world = World::new();

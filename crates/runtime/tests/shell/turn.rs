@@ -197,7 +197,7 @@ async fn a_decision_that_came_too_late_is_decided_again() {
     assert!(serving.stop().await);
 }
 
-/// A worker whose heartbeats do not reach the store, and one that takes over.
+/// A worker whose heartbeats do not reach the store any more, and one that takes over.
 struct Takeover {
     world: World,
     store: Arc<StoreDouble>,
@@ -208,13 +208,13 @@ impl Takeover {
     fn of(mut world: World) -> Self {
         world.settings.lease = Duration::from_millis(300);
         let store = StoreDouble::before(world.embedded.clone());
-        store.fails(|op| if matches!(op, Op::Renew(_)) { Fault::Away } else { Fault::None });
         let first = serve(world.board_with(|board| board.store = store.clone()));
         Self { world, store, first }
     }
 
     /// The lease of the first one runs out, and another one comes.
     fn another(&self) -> Serving {
+        self.store.fails(|op| if matches!(op, Op::Renew(_)) { Fault::Away } else { Fault::None });
         self.world.clock.advance(Duration::from_secs(1));
         self.world.serve_as("two")
     }
@@ -277,6 +277,30 @@ async fn a_call_whose_worker_lost_its_lease_is_dropped_and_not_run_again() {
         let Takeover { first, .. } = takeover;
         assert!(first.stop().await && second.stop().await);
     }
+}
+
+/// A gateway that stood still, or waited long for the store, between the start in the log and the call itself.
+#[tokio::test]
+async fn a_call_whose_worker_lost_its_lease_before_it_began_is_not_begun() {
+    let world = World::new();
+    world.model.thinks(&act("poke"));
+    let takeover = Takeover::of(world);
+    let world = &takeover.world;
+    let hold = Hold::new();
+    let held = hold.clone();
+    takeover.store.fails(move |op| match op {
+        Op::Renew(_) => Fault::Held(held.clone()),
+        _ => Fault::None,
+    });
+    world.say("p", "poke it").await;
+    hold.reached(1).await;
+    let second = takeover.another();
+    world.until("p", |thread| count(thread, "asked") == 1).await;
+    hold.open();
+    sleep(Duration::from_millis(100)).await;
+    assert!(world.tools.calls().is_empty(), "it was begun after somebody else said that nobody knows");
+    let Takeover { first, .. } = takeover;
+    assert!(first.stop().await && second.stop().await);
 }
 
 #[tokio::test]
