@@ -1,9 +1,10 @@
-//! Development commands: `cargo xtask test`, `cargo xtask setup`, `cargo xtask measure`, `cargo xtask bench`.
+//! Development commands: `cargo xtask test`, `cargo xtask chaos`, `cargo xtask setup`, `cargo xtask measure`, `cargo xtask bench`.
 //!
 //! Invariant: nothing is skipped silently; what cannot be done is said, with what to do about it, and fails.
 //! Invariant: nothing is installed over something else; a package that would remove another one is refused.
 
 mod bench;
+mod chaos;
 mod machine;
 mod measure;
 mod page;
@@ -28,6 +29,13 @@ struct Cli {
 enum Command {
     /// Install what the tests need, then run everything: format, lints, tests, documentation.
     Test,
+    /// Let several gateways, their Redis and the way between them fail in turn while people ask, and count what is lost or
+    /// doubled.
+    Chaos {
+        /// How long, all together.
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+    },
     /// Only install what the tests need.
     Setup,
     /// Print the size, start-up time, idle memory and speed of the release binary. Not a test.
@@ -46,6 +54,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Test => test::run(),
+        Command::Chaos { minutes } => chaos::run(minutes),
         Command::Setup => machine::set_up(),
         Command::Measure { binary } => measure::run(binary),
         Command::Bench { stores } => bench::run(&stores),

@@ -16,7 +16,7 @@ use std::{
 };
 
 use agent::{Event, Thread, Version};
-use store::{Embedded, Store};
+use store::{Embedded, Store, THREADS_MAX};
 use store_redis::{Durability, Options, Redis, Time};
 use tempfile::TempDir;
 
@@ -24,7 +24,7 @@ pub(crate) use browser::{Driver, Screen, Window};
 pub(crate) use mail::{Letter, Mailroom, letter};
 pub(crate) use model::{Asked, Provider, READ, WROTE};
 pub(crate) use shell::{Ran, copied_agents, copy, replace};
-pub(crate) use slack::{ANA, BEN, BOT, CY, GENERAL, Workspace};
+pub(crate) use slack::{ANA, BEN, BOT, CY, GENERAL, TEAM, Workspace};
 pub(crate) use web::{Entry, Page, is_open_card};
 
 /// Long enough for a loaded machine; nothing waits this long when it works.
@@ -60,11 +60,17 @@ impl World {
     }
 
     /// With its store on a Redis, which others may share.
-    pub(crate) fn on(mut self, url: &str) -> Self {
+    pub(crate) fn on(self, url: &str) -> Self {
+        self.on_by(url, url, "everysec")
+    }
+
+    /// The same; `way` is how the gateway gets there, and `durability` what it asks of it.
+    pub(crate) fn on_by(mut self, url: &str, way: &str, durability: &str) -> Self {
         let path = self.folder.path().join("config.toml");
         let config = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, format!("{config}\n[store]\nurl = {url:?}\n[runtime]\nlease = \"2s\"\n"))
-            .unwrap();
+        let store =
+            format!("[store]\nurl = {way:?}\ndurability = {durability:?}\n[runtime]\nlease = \"2s\"\n");
+        std::fs::write(&path, format!("{config}\n{store}")).unwrap();
         self.redis = Some(url.to_owned());
         self
     }
@@ -182,11 +188,16 @@ impl World {
     pub(crate) async fn threads(&self) -> Vec<Thread> {
         let store = self.store().await;
         let mut threads = Vec::new();
-        for summary in store.threads(0, 1_000).await.unwrap() {
-            let records = store.load(&summary.thread, Version(0)).await.unwrap();
-            threads.push(Thread::fold(summary.thread, records));
+        loop {
+            let page = store.threads(threads.len(), THREADS_MAX).await.unwrap();
+            if page.is_empty() {
+                return threads;
+            }
+            for summary in page {
+                let records = store.load(&summary.thread, Version(0)).await.unwrap();
+                threads.push(Thread::fold(summary.thread, records));
+            }
         }
-        threads
     }
 
     /// How many events of all threads are like this.
