@@ -13,6 +13,7 @@ use crate::{
     id::{ThreadId, sha256},
     inert::{Spot, escape},
     policy,
+    prompt::Function,
     render::{self, KNOWN_VARIABLES, REASK_VARIABLES},
     spec::{AgentSpec, AskAt, Builtin, Handler, MessageSpec, Risk, ToolSpec, Verdict},
     thread::Thread,
@@ -27,6 +28,8 @@ pub struct Agent {
     spec: AgentSpec,
     files: BTreeMap<String, String>,
     extractor: Extractor,
+    /// The intents as functions, made once: they are asked for at each thought.
+    functions: Vec<Function>,
     templates: Environment<'static>,
     desks: Vec<String>,
 }
@@ -73,7 +76,10 @@ impl Agent {
             return Err(flaws);
         };
         let reference = AgentRef { name: name.to_owned(), version: version(&files) };
-        let agent = Self { reference, spec, files, extractor, templates, desks: desks.to_vec() };
+        let described: Vec<_> =
+            spec.tools.iter().map(|(name, tool)| (name.clone(), tool.description.clone())).collect();
+        let functions = extractor.functions(&described);
+        let agent = Self { reference, spec, files, extractor, functions, templates, desks: desks.to_vec() };
         render::rehearse(&agent).map_err(|(template, what)| {
             vec![Flaw {
                 file: format!("agents/{name}/{template}"),
@@ -104,6 +110,10 @@ impl Agent {
     /// Turns a model's output into an intent.
     pub fn extractor(&self) -> &Extractor {
         &self.extractor
+    }
+
+    pub(crate) fn functions(&self) -> &[Function] {
+        &self.functions
     }
 
     /// The desks that it may ask.

@@ -43,6 +43,9 @@ pub struct Extractor {
     /// Where `ask` may ask: `origin` first.
     places: Vec<String>,
     limits: Limits,
+    /// What [`schema::output`] says of these, made once: it is asked for at each thought.
+    schema: Value,
+    schema_text: String,
 }
 
 /// A tool, as far as its calls are concerned.
@@ -107,12 +110,19 @@ impl Extractor {
         }
         let mut places = vec!["origin".to_owned()];
         places.extend(desks.iter().filter(|desk| *desk != "origin").cloned());
-        Ok(Self { tools: compiled, places, limits: Limits::default() })
+        let schema = schema::output(&compiled, &places);
+        let schema_text = schema.to_string();
+        Ok(Self { tools: compiled, places, limits: Limits::default(), schema, schema_text })
     }
 
     /// The JSON Schema (2020-12) of the whole output: an object whose one key `next` holds the intent.
-    pub fn schema(&self) -> Value {
-        schema::output(&self.tools, &self.places)
+    pub fn schema(&self) -> &Value {
+        &self.schema
+    }
+
+    /// The same as text.
+    pub fn schema_text(&self) -> &str {
+        &self.schema_text
     }
 
     /// Each tool and each other intent as a function. Descriptions are looked up by the function's name; an intent

@@ -15,9 +15,9 @@ use crate::{
     id::ThreadId,
     inert::{Spot, clip, escape},
     parts::{self, Part, parts},
-    prompt::{Account, Function, Message, Output, PartAccount, Prompt, Role},
+    prompt::{Account, Message, Output, PartAccount, Prompt, Role},
     situation::situation,
-    spec::{MessageSpec, Risk, ToolSpec},
+    spec::{MessageSpec, Risk},
     squeeze,
     thread::Thread,
 };
@@ -36,11 +36,10 @@ pub(crate) const REASK_VARIABLES: &[&str] =
 pub fn render(agent: &Agent, thread: &Thread) -> Result<Prompt, Fault> {
     let spec = agent.spec();
     let budget = spec.context.tokens.saturating_sub(u64::from(spec.context.answer_tokens));
-    let functions = functions(agent);
-    let schema = agent.extractor().schema();
+    let functions = agent.functions();
     let overhead = match spec.output.ask_as {
-        Output::Functions => tokens(&serde_json::to_string(&functions).unwrap_or_default()),
-        Output::Schema => tokens(&schema.to_string()),
+        Output::Functions => tokens(&serde_json::to_string(functions).unwrap_or_default()),
+        Output::Schema => tokens(agent.extractor().schema_text()),
         Output::Text => 0,
     };
     let (counted, estimated) = correction(thread);
@@ -78,8 +77,8 @@ pub fn render(agent: &Agent, thread: &Thread) -> Result<Prompt, Fault> {
     }
     Ok(Prompt {
         messages,
-        functions,
-        schema,
+        functions: functions.to_vec(),
+        schema: agent.extractor().schema().clone(),
         output: spec.output.ask_as,
         answer_tokens_max: spec.context.answer_tokens,
         temperature: spec.context.temperature,
@@ -140,12 +139,6 @@ fn account(parts: &[Part]) -> Vec<PartAccount> {
     parts.iter().map(made).collect()
 }
 
-fn functions(agent: &Agent) -> Vec<Function> {
-    let describe = |(name, tool): (&String, &ToolSpec)| (name.clone(), tool.description.clone());
-    let descriptions: Vec<_> = agent.spec().tools.iter().map(describe).collect();
-    agent.extractor().functions(&descriptions)
-}
-
 fn messages(
     agent: &Agent,
     thread: &Thread,
@@ -178,7 +171,7 @@ fn messages(
         },
         tools,
         desks => agent.desks().iter().map(|desk| trusted(desk)).collect::<Vec<_>>(),
-        schema => trusted(&agent.extractor().schema().to_string()),
+        schema => trusted(agent.extractor().schema_text()),
         request => inert(request.unwrap_or_default(), Spot::Text),
         requester => inert(thread.requester().map_or("", |person| person.name.as_str()), Spot::Attribute),
         parts => shown,

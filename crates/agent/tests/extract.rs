@@ -325,7 +325,7 @@ fn functions_are_tools_and_words() {
 #[test]
 fn schema_and_extractor_agree() {
     let extractor = extractor();
-    let schema = jsonschema::validator_for(&extractor.schema()).unwrap();
+    let schema = jsonschema::validator_for(extractor.schema()).unwrap();
     let mut seen = (0, 0);
     for case in corpus() {
         let Ok(Value::Object(output)) = serde_json::from_str(&case.input.join("\n")) else { continue };
@@ -350,7 +350,7 @@ fn references_in_a_tools_schema_still_work_in_the_whole() {
     let tools = [("clock".to_owned(), json!({ "type": "object" })), ("plant".to_owned(), tool)];
     let extractor = Extractor::new(&tools, &[]).unwrap();
     assert_eq!(extractor.schema().to_string().matches("$schema").count(), 1);
-    let schema = jsonschema::validator_for(&extractor.schema()).unwrap();
+    let schema = jsonschema::validator_for(extractor.schema()).unwrap();
     for (args, good) in [
         (json!({ "tree": { "a": { "b": {} } } }), true),
         (json!({ "tree": { "a": { "b": 1 } } }), false),

@@ -293,7 +293,7 @@ fn extract(assembled: &Assembled, name: &str, truncated: bool) -> Result<(), Str
 
 fn schema(assembled: &Assembled, name: &str) -> Result<(), String> {
     let schema = find(assembled, name)?.extractor().schema();
-    let json = serde_json::to_string_pretty(&schema).map_err(|error| error.to_string())?;
+    let json = serde_json::to_string_pretty(schema).map_err(|error| error.to_string())?;
     print(&format!("{json}\n"))
 }
 
