@@ -15,6 +15,7 @@ mod discord;
 mod email;
 mod health;
 mod house;
+mod migrate;
 mod page;
 mod provider;
 mod shared;

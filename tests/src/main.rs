@@ -15,7 +15,10 @@ use std::{
 
 use agent::{Home, Record, ThreadId, Version};
 use async_trait::async_trait;
-use store::{Again, Batch, Claim, Error, Lease, Sent, SentQuery, Store, Summary, SystemClock, Wanted, Work};
+use channel::InboundKey;
+use store::{
+    Again, Batch, Claim, Error, Lease, Page, Sent, SentQuery, Store, Summary, SystemClock, Wanted, Work,
+};
 
 fn main() -> ExitCode {
     let Ok(crash) = std::env::var("SWITCHBOARD_CRASH") else { return gateway::main() };
@@ -129,6 +132,14 @@ impl Store for Crashing {
     }
 
     /// No write that is counted: how often a right is kept hangs on the time.
+    async fn values(&self, from: &str) -> Result<Page<String>, Error> {
+        self.inner.values(from).await
+    }
+
+    async fn keys(&self, from: &str) -> Result<Page<(InboundKey, ThreadId)>, Error> {
+        self.inner.keys(from).await
+    }
+
     async fn hold(&self, name: &str, by: &str, ttl: Duration) -> Result<bool, Error> {
         self.inner.hold(name, by, ttl).await
     }

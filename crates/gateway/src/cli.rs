@@ -12,7 +12,7 @@ use std::{
 use agent::{Agent, Thread, ThreadId, Version};
 use clap::{Parser, Subcommand};
 use runtime::Library;
-use store::{Batch, Summary, SystemClock, THREADS_MAX};
+use store::{Batch, Moved, Summary, SystemClock, THREADS_MAX, migrate};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     connect::{Connected, connect},
     health,
     manifest::{self, KindCommand, Manifest},
-    storage::{Opened, look, open, open_to_read},
+    storage::{Opened, look, open, open_named, open_to_read},
     story,
 };
 
@@ -83,9 +83,25 @@ pub enum Command {
     /// Look at threads.
     #[command(subcommand)]
     Threads(ThreadsCommand),
+    /// What there is to do about the store.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// What there is to do about one kind of channel.
     #[command(flatten)]
     Kind(KindCommand),
+}
+
+/// What there is to do about the store.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Move everything into another store, conversations in the middle of things too. No gateway may run on either. The first
+    /// stays as it is.
+    Migrate {
+        /// The store to move from: a file of the embedded store, or the address of a Redis.
+        from: String,
+        /// The store to move into, which must be empty.
+        to: String,
+    },
 }
 
 /// Look at threads.
@@ -147,6 +163,7 @@ async fn carry_out(cli: Cli, began: Instant) -> Result<(), String> {
         Command::Threads(ThreadsCommand::Show { thread, json }) => show(&all()?, &thread, json).await,
         Command::Threads(ThreadsCommand::Dead) => dead(&all()?).await,
         Command::Threads(ThreadsCommand::Retry { threads }) => retry(&all()?, &threads).await,
+        Command::Store(StoreCommand::Migrate { from, to }) => moved(&all()?, &from, &to).await,
         // It looks at one table of the file; the rest need not be sound yet.
         Command::Kind(KindCommand::Manifest { kind, channel }) => {
             manifest(&cli.config, &kind, channel.as_deref())
@@ -323,6 +340,19 @@ async fn show(assembled: &Assembled, thread: &str, json: bool) -> Result<(), Str
         text.push('\n');
     }
     print(&text)
+}
+
+/// Moves one store into another.
+async fn moved(assembled: &Assembled, from: &str, to: &str) -> Result<(), String> {
+    let (from, to) = (open_named(assembled, from).await?, open_named(assembled, to).await?);
+    let moved = migrate(from.store.as_ref(), to.store.as_ref(), &SystemClock).await;
+    let Moved { threads, events, settled, waiting, keys, values } =
+        moved.map_err(|error| error.to_string())?;
+    print(&format!(
+        "moved from {} into {}:\n  {threads} threads with {events} events\n  {settled} messages that were sent or given up, \
+         {waiting} that wait\n  {keys} names of inbounds, {values} kept values\nSet [store] in the configuration to the new one.\n",
+        from.what, to.what
+    ))
 }
 
 /// Prints what was set aside.

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use store::{Embedded, Store, SystemClock};
 use store_redis::{Durability, Options, Redis, Time};
 
-use crate::{Assembled, StoreSpec, config::DurabilitySpec};
+use crate::{
+    Assembled, StoreSpec,
+    config::{DurabilitySpec, OneOrMany},
+};
 
 /// A store, and what is to be said of it.
 pub struct Opened {
@@ -22,7 +25,10 @@ pub struct Opened {
 /// # Errors
 /// A sentence for the operator, with the remedy.
 pub async fn open(assembled: &Assembled) -> Result<Opened, String> {
-    let spec = &assembled.config.store;
+    open_spec(assembled, &assembled.config.store).await
+}
+
+async fn open_spec(assembled: &Assembled, spec: &StoreSpec) -> Result<Opened, String> {
     if let Some(options) = redis(spec)? {
         return open_redis(&options).await;
     }
@@ -42,6 +48,18 @@ pub async fn open_to_read(assembled: &Assembled) -> Result<Arc<dyn Store>, Strin
     }
     let path = assembled.base.join(&spec.path);
     Ok(Arc::new(Embedded::read_only(&path).map_err(|error| error.to_string())?))
+}
+
+/// Opens the store that a name on the command line means: the address of a Redis, or a file.
+pub(crate) async fn open_named(assembled: &Assembled, name: &str) -> Result<Opened, String> {
+    let mut spec = assembled.config.store.clone();
+    (spec.url, spec.url_env) = (None, None);
+    if name.starts_with("redis://") || name.starts_with("rediss://") {
+        spec.url = Some(OneOrMany::One(name.to_owned()));
+    } else {
+        spec.path = name.into();
+    }
+    open_spec(assembled, &spec).await
 }
 
 /// Connects to the store once, where that is on another machine: what it is, or what is wrong.

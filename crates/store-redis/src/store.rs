@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use agent::{Home, Record, ThreadId, Version};
 use async_trait::async_trait;
-use channel::{ChannelName, Outgoing, Timestamp};
+use channel::{ChannelName, InboundKey, Outgoing, Timestamp};
 use redis::{AsyncCommands, FromRedisValue, RedisError, RedisResult, Script, Value};
 use store::{
-    Again, Batch, CLAIM_MAX, Claim, Clock, Error, KEYS_KEPT, Lease, NAME_MAX, SENT_MAX, Sent, SentQuery,
-    Store, Summary, SystemClock, THREADS_MAX, VALUE_MAX, Wanted, Work,
+    Again, Batch, CLAIM_MAX, Claim, Clock, Error, KEYS_KEPT, Lease, NAME_MAX, Page, SENT_MAX, Sent,
+    SentQuery, Store, Summary, SystemClock, THREADS_MAX, VALUE_MAX, Wanted, Work,
     codec::{self, Encoded, Ending},
 };
 use tokio::{
@@ -335,6 +335,19 @@ impl Inner {
         answer::summaries(<Vec<String>>::from_redis_value(value).map_err(|_| damaged("a list is no list"))?)
     }
 
+    /// A page of the names of one kind of key.
+    async fn scan(&self, kind: &str, from: &str) -> Result<Page<String>, Error> {
+        let start = self.key(kind);
+        let cursor = if from.is_empty() { "0" } else { from };
+        let mut cmd = redis::cmd("SCAN");
+        cmd.arg(cursor).arg("MATCH").arg(format!("{start}*")).arg("COUNT").arg(PAGE);
+        let found = self.link.ask(cmd).await.map_err(|error| fault::away(&error))?;
+        let (next, keys) =
+            <(String, Vec<String>)>::from_redis_value(found).map_err(|_| damaged("a list is no list"))?;
+        let items = keys.iter().filter_map(|key| key.strip_prefix(&start)).map(str::to_owned).collect();
+        Ok(Page { items, next: (next != "0").then_some(next) })
+    }
+
     /// Does something with a right; whether it is had or free now.
     async fn right(&self, name: &str, by: &str, deed: &str, ttl: Duration) -> Result<bool, Error> {
         if name.len() > NAME_MAX || by.len() > NAME_MAX {
@@ -521,6 +534,30 @@ impl Store for Redis {
         }
         let key = self.0.key(&format!("value:{name}"));
         self.0.link.clone().set(key, value).await.map_err(|error| fault::away(&error))
+    }
+
+    async fn values(&self, from: &str) -> Result<Page<String>, Error> {
+        self.0.scan("value:", from).await
+    }
+
+    async fn keys(&self, from: &str) -> Result<Page<(InboundKey, ThreadId)>, Error> {
+        let Page { items: names, next } = self.0.scan("key:", from).await?;
+        let mut pipe = redis::pipe();
+        for name in &names {
+            pipe.cmd("GET").arg(self.0.key(&format!("key:{name}")));
+        }
+        let threads: Vec<Option<String>> = match names.is_empty() {
+            true => Vec::new(),
+            false => pipe.query_async(&mut self.0.link.clone()).await.map_err(|error| fault::away(&error))?,
+        };
+        let mut items = Vec::new();
+        for (name, thread) in names.into_iter().zip(threads) {
+            // One may have been forgotten in between.
+            if let Some(thread) = thread {
+                items.push((InboundKey::new(name), answer::thread(&thread)?));
+            }
+        }
+        Ok(Page { items, next })
     }
 
     async fn hold(&self, name: &str, by: &str, ttl: Duration) -> Result<bool, Error> {

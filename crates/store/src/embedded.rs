@@ -24,6 +24,7 @@ use std::{
 
 use agent::{Home, Record, ThreadId, Version};
 use async_trait::async_trait;
+use channel::InboundKey;
 use rusqlite::params;
 use tokio::time::{Instant, sleep_until};
 
@@ -34,7 +35,8 @@ use self::{
     writer::Writer,
 };
 use crate::{
-    Again, Batch, Claim, Clock, Error, Lease, NAME_MAX, Sent, SentQuery, Store, Summary, VALUE_MAX, Work,
+    Again, Batch, Claim, Clock, Error, Lease, NAME_MAX, Page, Sent, SentQuery, Store, Summary, VALUE_MAX,
+    Work,
 };
 
 /// A waiting claim looks again after so long at the latest: a clock that was set, or a machine that slept, makes work
@@ -225,6 +227,16 @@ impl Store for Embedded {
                 Ok(())
             })
             .await
+    }
+
+    async fn values(&self, from: &str) -> Result<Page<String>, Error> {
+        let from = from.to_owned();
+        self.readers.read(move |sql| query::values(sql, &from)).await
+    }
+
+    async fn keys(&self, from: &str) -> Result<Page<(InboundKey, ThreadId)>, Error> {
+        let from = from.to_owned();
+        self.readers.read(move |sql| query::keys(sql, &from)).await
     }
 
     async fn hold(&self, name: &str, by: &str, ttl: Duration) -> Result<bool, Error> {

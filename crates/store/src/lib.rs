@@ -13,10 +13,12 @@
 
 pub mod codec;
 mod embedded;
+mod migrate;
 mod seam;
 
 pub use embedded::Embedded;
+pub use migrate::{Moved, migrate};
 pub use seam::{
-    Again, BATCH_MAX, Batch, CLAIM_MAX, Claim, Clock, Error, KEYS_KEPT, Lease, NAME_MAX, SENT_MAX, SendState,
-    Sent, SentQuery, Settle, Store, Summary, SystemClock, THREADS_MAX, VALUE_MAX, Wanted, Work,
+    Again, BATCH_MAX, Batch, CLAIM_MAX, Claim, Clock, Error, KEYS_KEPT, Lease, NAME_MAX, Page, SENT_MAX,
+    SendState, Sent, SentQuery, Settle, Store, Summary, SystemClock, THREADS_MAX, VALUE_MAX, Wanted, Work,
 };

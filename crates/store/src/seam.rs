@@ -96,6 +96,19 @@ pub trait Store: Send + Sync {
     /// `Refused` above [`VALUE_MAX`] or [`NAME_MAX`]; `Away`.
     async fn put(&self, name: &str, value: &[u8]) -> Result<(), Error>;
 
+    /// The names of kept values, to carry them to another store: a page of them from `from` on, which is empty at first and
+    /// then what the page before named. What is there all the while stands in some page, and may stand in two.
+    ///
+    /// # Errors
+    /// `Away`.
+    async fn values(&self, from: &str) -> Result<Page<String>, Error>;
+
+    /// The names of inbounds that are remembered, with their threads, likewise.
+    ///
+    /// # Errors
+    /// `Away`.
+    async fn keys(&self, from: &str) -> Result<Page<(InboundKey, ThreadId)>, Error>;
+
     /// Takes the right to do something alone, or keeps it, for `ttl` from now. Returns whether `by` has it now; it does not
     /// while somebody else has it. Whoever has it keeps it by asking again in time; after `ttl` it is anybody's.
     ///
@@ -296,6 +309,15 @@ pub enum SentQuery {
     Message(ChannelName, MessageRef),
     /// All that wait, on any channel.
     Waiting,
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// What is in it; may be nothing, with more to come.
+    pub items: Vec<T>,
+    /// Where the next page begins; none where this is the last.
+    pub next: Option<String>,
 }
 
 /// One thread in a list.

@@ -9,11 +9,11 @@ use std::{
 
 use agent::{FORMAT, Home, Record, ThreadId, Version};
 use async_trait::async_trait;
-use channel::{MessageRef, Outgoing, Timestamp};
+use channel::{InboundKey, MessageRef, Outgoing, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 use store::{
-    Again, BATCH_MAX, Batch, CLAIM_MAX, Claim, Clock, Error, Lease, NAME_MAX, SENT_MAX, SendState, Sent,
-    SentQuery, Settle, Store, Summary, THREADS_MAX, VALUE_MAX, Wanted, Work,
+    Again, BATCH_MAX, Batch, CLAIM_MAX, Claim, Clock, Error, Lease, NAME_MAX, Page, SENT_MAX, SendState,
+    Sent, SentQuery, Settle, Store, Summary, THREADS_MAX, VALUE_MAX, Wanted, Work,
 };
 use tokio::{sync::Notify, time::Instant};
 
@@ -145,6 +145,16 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn values(&self, _from: &str) -> Result<Page<String>, Error> {
+        Ok(Page { items: self.state().values.keys().cloned().collect(), next: None })
+    }
+
+    async fn keys(&self, _from: &str) -> Result<Page<(InboundKey, ThreadId)>, Error> {
+        let state = self.state();
+        let items = state.keys.iter().map(|(key, thread)| (InboundKey::new(key.clone()), thread.clone()));
+        Ok(Page { items: items.collect(), next: None })
+    }
+
     async fn hold(&self, name: &str, by: &str, ttl: Duration) -> Result<bool, Error> {
         within_bounds(name)?;
         within_bounds(by)?;
@@ -173,7 +183,7 @@ struct State {
     threads: BTreeMap<ThreadId, Thread>,
     /// In the order they were committed.
     messages: Vec<Message>,
-    keys: BTreeSet<String>,
+    keys: BTreeMap<String, ThreadId>,
     values: BTreeMap<String, Vec<u8>>,
     /// Rights to do something alone: who has each, and until when.
     holdings: BTreeMap<String, (String, Timestamp)>,
@@ -267,7 +277,7 @@ impl Duty {
 impl State {
     fn commit(&mut self, batch: Batch, now: Timestamp) -> Result<Version, Error> {
         let Batch { thread: id, expect, fence, records, keys, outgoing, wake, settle } = batch;
-        if let Some(key) = keys.iter().find(|key| self.keys.contains(key.as_str())) {
+        if let Some(key) = keys.iter().find(|key| self.keys.contains_key(key.as_str())) {
             return Err(Error::Duplicate { key: key.as_str().to_owned() });
         }
         if let Some(fence) = &fence {
@@ -287,7 +297,7 @@ impl State {
             return Err(Error::Conflict { thread: id, actual });
         }
 
-        self.keys.extend(keys.into_iter().map(|key| key.as_str().to_owned()));
+        self.keys.extend(keys.into_iter().map(|key| (key.as_str().to_owned(), id.clone())));
         if let Some(settle) = settle {
             self.settle(settle);
         }

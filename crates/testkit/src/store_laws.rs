@@ -12,6 +12,7 @@ pub mod grave;
 pub mod hold;
 pub mod lease;
 pub mod log;
+pub mod migrate;
 pub mod outbox;
 pub mod property;
 pub mod wake;
@@ -58,6 +59,7 @@ macro_rules! store_laws {
                 the_latest_thread_has_the_highest_generation,
                 the_last_written_thread_is_listed_first,
                 a_value_is_kept_until_it_is_replaced,
+                what_is_kept_beside_threads_can_be_listed,
             );
             $crate::store_laws!(@laws $open, lease:
                 a_turn_has_one_worker,
@@ -128,6 +130,10 @@ macro_rules! store_laws {
                 rights_do_not_mix,
                 of_many_who_ask_one_gets_the_right,
                 a_right_under_too_long_a_name_is_refused,
+            );
+            $crate::store_laws!(@laws $open, migrate:
+                everything_arrives_in_another_store_and_comes_back,
+                a_store_that_is_not_empty_is_not_moved_into,
             );
             $crate::store_laws!(@laws $open, property:
                 any_history_agrees_with_the_reference,
@@ -369,6 +375,7 @@ mod tests {
             ("grave", include_str!("store_laws/grave.rs")),
             ("lease", include_str!("store_laws/lease.rs")),
             ("log", include_str!("store_laws/log.rs")),
+            ("migrate", include_str!("store_laws/migrate.rs")),
             ("outbox", include_str!("store_laws/outbox.rs")),
             ("property", include_str!("store_laws/property.rs")),
             ("wake", include_str!("store_laws/wake.rs")),

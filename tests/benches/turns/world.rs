@@ -18,7 +18,7 @@ use channel::{
 };
 use model::{Completion, Model, Progress};
 use runtime::Serving;
-use store::{Again, Batch, Claim, Error, Lease, Sent, SentQuery, Store, Summary, SystemClock, Work};
+use store::{Again, Batch, Claim, Error, Lease, Page, Sent, SentQuery, Store, Summary, SystemClock, Work};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -341,6 +341,14 @@ impl Store for Counted {
 
     async fn put(&self, name: &str, value: &[u8]) -> Result<(), Error> {
         self.count(Op::Other, self.inner.put(name, value)).await
+    }
+
+    async fn values(&self, from: &str) -> Result<Page<String>, Error> {
+        self.count(Op::Read, self.inner.values(from)).await
+    }
+
+    async fn keys(&self, from: &str) -> Result<Page<(InboundKey, ThreadId)>, Error> {
+        self.count(Op::Read, self.inner.keys(from)).await
     }
 
     async fn hold(&self, name: &str, by: &str, ttl: Duration) -> Result<bool, Error> {

@@ -1,14 +1,17 @@
 //! Reading.
 
 use agent::{Home, Record, ThreadId, Version};
-use channel::MessageRef;
+use channel::{InboundKey, MessageRef};
 use rusqlite::{Connection, OptionalExtension, Row, Rows, params};
 
 use super::{
     codec,
     fault::{Fault, damaged},
 };
-use crate::{SENT_MAX, SendState, Sent, SentQuery, Summary, THREADS_MAX};
+use crate::{Page, SENT_MAX, SendState, Sent, SentQuery, Summary, THREADS_MAX};
+
+/// Names in a page.
+const PAGE: i64 = 500;
 
 /// The events of a thread from `from` on.
 pub(super) fn load(sql: &Connection, thread: &ThreadId, from: Version) -> Result<Vec<Record>, Fault> {
@@ -107,6 +110,32 @@ pub(super) fn get(sql: &Connection, name: &str) -> Result<Option<Vec<u8>>, Fault
         .query_row([name], |row| row.get(0))
         .optional()?;
     Ok(bytes)
+}
+
+/// The names of kept values after this one.
+pub(super) fn values(sql: &Connection, after: &str) -> Result<Page<String>, Fault> {
+    let mut select =
+        sql.prepare_cached("SELECT name FROM value WHERE name > ?1 OR ?1 = '' ORDER BY name LIMIT ?2")?;
+    let items: Vec<String> =
+        select.query_map(params![after, PAGE], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let next = items.last().filter(|_| items.len() as i64 == PAGE).cloned();
+    Ok(Page { items, next })
+}
+
+/// The names of inbounds after this one.
+pub(super) fn keys(sql: &Connection, after: &str) -> Result<Page<(InboundKey, ThreadId)>, Fault> {
+    let mut select = sql.prepare_cached(
+        "SELECT key, thread FROM inbound_key WHERE key > ?1 OR ?1 = '' ORDER BY key LIMIT ?2",
+    )?;
+    let mut rows = select.query(params![after, PAGE])?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        let thread = codec::parse_thread(&row.get::<_, String>(1)?)?;
+        items.push((InboundKey::new(row.get::<_, String>(0)?), thread));
+    }
+    let full = items.len() as i64 == PAGE;
+    let next = items.last().filter(|_| full).map(|(key, _)| key.as_str().to_owned());
+    Ok(Page { items, next })
 }
 
 fn read_sent(row: &Row<'_>) -> Result<Sent, Fault> {

@@ -7,7 +7,8 @@ use std::{
 
 use agent::{Home, Record, ThreadId, Version};
 use async_trait::async_trait;
-use store::{Again, Batch, Claim, Error, Lease, Sent, SentQuery, Store, Summary, Work};
+use channel::InboundKey;
+use store::{Again, Batch, Claim, Error, Lease, Page, Sent, SentQuery, Store, Summary, Work};
 
 use super::play::Hold;
 
@@ -36,6 +37,10 @@ pub enum Op<'a> {
     Get(&'a str),
     /// [`Store::put`].
     Put(&'a str),
+    /// [`Store::values`].
+    Values,
+    /// [`Store::keys`].
+    Keys,
     /// [`Store::hold`].
     Hold(&'a str),
     /// [`Store::let_go`].
@@ -190,6 +195,14 @@ impl Store for StoreDouble {
 
     async fn put(&self, name: &str, value: &[u8]) -> Result<(), Error> {
         self.through(Op::Put(name), self.inner.put(name, value)).await
+    }
+
+    async fn values(&self, from: &str) -> Result<Page<String>, Error> {
+        self.through(Op::Values, self.inner.values(from)).await
+    }
+
+    async fn keys(&self, from: &str) -> Result<Page<(InboundKey, ThreadId)>, Error> {
+        self.through(Op::Keys, self.inner.keys(from)).await
     }
 
     async fn hold(&self, name: &str, by: &str, ttl: Duration) -> Result<bool, Error> {

@@ -393,3 +393,30 @@ fn awkward_records(world: &World) -> Vec<Record> {
         Record::new(now, Event::Finished),
     ]
 }
+
+/// Every kept value and every remembered inbound stands in the pages, however many there are.
+pub async fn what_is_kept_beside_threads_can_be_listed(open: &impl Open) {
+    let world = World::new(open).await;
+    let mut wanted = std::collections::BTreeSet::new();
+    for n in 0..1_203 {
+        world.store.put(&format!("value/{n}"), b"x").await.unwrap();
+        wanted.insert(format!("value/{n}"));
+    }
+    let keys = (0..1_100).map(|n| key(&n.to_string())).collect();
+    world.commit(Batch { keys, ..Batch::new(thread("a")) }).await;
+    let (mut found, mut next) = (std::collections::BTreeSet::new(), Some(String::new()));
+    while let Some(from) = next {
+        let page = world.store.values(&from).await.unwrap();
+        found.extend(page.items);
+        next = page.next;
+    }
+    assert!(found == wanted, "{} of {}", found.len(), wanted.len());
+    let (mut found, mut next) = (std::collections::BTreeSet::new(), Some(String::new()));
+    while let Some(from) = next {
+        let page = world.store.keys(&from).await.unwrap();
+        assert!(page.items.iter().all(|(_, of)| *of == thread("a")));
+        found.extend(page.items.into_iter().map(|(key, _)| key.as_str().to_owned()));
+        next = page.next;
+    }
+    assert_eq!(found.len(), 1_100);
+}

@@ -1,0 +1,235 @@
+//! From one store to another, through the seam alone: any two kinds, threads in flight included.
+//!
+//! No gateway may work on either. What was being worked on is due at once where it arrives; a message that waits counts as tried
+//! before, so that its channel looks whether it arrived already.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use agent::{Event, ThreadId, Version};
+use channel::{ChannelName, DeliveryKey, InboundKey, Timestamp};
+
+use crate::{
+    Again, Batch, CLAIM_MAX, Claim, Clock, Error, Lease, Page, SendState, Sent, SentQuery, Settle, Store,
+    Summary, THREADS_MAX, Wanted, Work,
+};
+
+/// Events that are written together.
+const EVENTS: usize = 500;
+/// Who takes what is moved.
+const WORKER: &str = "migrate";
+/// Longer than it takes.
+const TTL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How much was moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Threads.
+    pub threads: usize,
+    /// Events.
+    pub events: usize,
+    /// Messages that were sent or given up.
+    pub settled: usize,
+    /// Messages that wait.
+    pub waiting: usize,
+    /// Names of inbounds.
+    pub keys: usize,
+    /// Kept values.
+    pub values: usize,
+}
+
+/// Moves everything from one store into another, which must be empty, and compares the logs. The first stays as it is.
+///
+/// # Errors
+/// `Refused` when the second is not empty, or does not hold in the end what the first does; the stores' own.
+pub async fn migrate(from: &dyn Store, to: &dyn Store, clock: &dyn Clock) -> Result<Moved, Error> {
+    if !to.threads(0, 1).await?.is_empty() || !to.values("").await?.items.is_empty() {
+        let why =
+            "the store to move into is not empty; name a new file, or another `store.prefix`".to_owned();
+        return Err(Error::Refused { why });
+    }
+    let mut moved =
+        Moved { values: values(from, to).await?, keys: keys(from, to).await?, ..Moved::default() };
+    let threads = all_threads(from).await?;
+    let mut settled = Vec::new();
+    // Those that were set aside go first: to be set aside again they are taken, while nothing else can be.
+    let (buried, others): (Vec<_>, Vec<_>) = threads.iter().rev().partition(|thread| thread.buried.is_some());
+    for summary in buried.into_iter().chain(others) {
+        moved.events += log(from, to, summary, &mut settled).await?;
+        if let Some(why) = &summary.buried {
+            bury(to, &summary.thread, why).await?;
+        }
+    }
+    moved.threads = threads.len();
+    settled.sort();
+    for (_, key) in settled {
+        for sent in from.sent(SentQuery::Key(key)).await? {
+            moved.settled += usize::from(settle(to, sent).await?);
+        }
+    }
+    moved.waiting = waiting(from, to, clock.now()).await?;
+    for summary in &threads {
+        let (ours, theirs) =
+            (to.load(&summary.thread, Version(0)).await?, from.load(&summary.thread, Version(0)).await?);
+        if ours != theirs {
+            let why = format!("thread {} did not arrive as it was", summary.thread);
+            return Err(Error::Refused { why });
+        }
+    }
+    Ok(moved)
+}
+
+async fn values(from: &dyn Store, to: &dyn Store) -> Result<usize, Error> {
+    let (mut next, mut count) = (Some(String::new()), 0);
+    while let Some(place) = next {
+        let Page { items, next: more } = from.values(&place).await?;
+        for name in items {
+            if let Some(value) = from.get(&name).await? {
+                to.put(&name, &value).await?;
+                count += 1;
+            }
+        }
+        next = more;
+    }
+    Ok(count)
+}
+
+async fn keys(from: &dyn Store, to: &dyn Store) -> Result<usize, Error> {
+    let (mut next, mut count) = (Some(String::new()), 0);
+    while let Some(place) = next {
+        let Page { items, next: more } = from.keys(&place).await?;
+        let mut of: BTreeMap<ThreadId, Vec<InboundKey>> = BTreeMap::new();
+        for (key, thread) in items {
+            of.entry(thread).or_default().push(key);
+        }
+        for (thread, keys) in of {
+            let batch = Batch { keys, ..Batch::new(thread.clone()) };
+            let several = batch.keys.len();
+            match to.commit(batch.clone()).await {
+                Ok(_) => count += several,
+                // A page may name again what an earlier one did.
+                Err(Error::Duplicate { .. }) => {
+                    for key in batch.keys {
+                        let one = Batch { keys: vec![key], ..Batch::new(thread.clone()) };
+                        match to.commit(one).await {
+                            Ok(_) => count += 1,
+                            Err(Error::Duplicate { .. }) => {}
+                            Err(error) => return Err(error),
+                        }
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        next = more;
+    }
+    Ok(count)
+}
+
+/// All threads, the last written first.
+async fn all_threads(from: &dyn Store) -> Result<Vec<Summary>, Error> {
+    let mut threads = Vec::new();
+    loop {
+        let page = from.threads(threads.len(), THREADS_MAX).await?;
+        if page.is_empty() {
+            return Ok(threads);
+        }
+        threads.extend(page);
+    }
+}
+
+/// Moves a log; how many events it has. Notes the messages whose end it tells of.
+async fn log(
+    from: &dyn Store,
+    to: &dyn Store,
+    summary: &Summary,
+    settled: &mut Vec<(Timestamp, DeliveryKey)>,
+) -> Result<usize, Error> {
+    let records = from.load(&summary.thread, Version(0)).await?;
+    for record in &records {
+        if let Event::Delivered { key, .. } | Event::Undelivered { key: Some(key), .. } = &record.event {
+            settled.push((record.at, key.clone()));
+        }
+    }
+    let wake = summary.due.is_some() || summary.buried.is_some();
+    let mut at = 0;
+    loop {
+        let part: Vec<_> = records.iter().skip(at).take(EVENTS).cloned().collect();
+        let (expect, last) = (Some(Version(at as u64)), at + part.len() == records.len());
+        at += part.len();
+        let batch = Batch { expect, records: part, wake: wake && last, ..Batch::new(summary.thread.clone()) };
+        to.commit(batch).await?;
+        if last {
+            return Ok(records.len());
+        }
+    }
+}
+
+async fn bury(to: &dyn Store, thread: &ThreadId, why: &str) -> Result<(), Error> {
+    let taken = claim(to, Wanted::Turns, 1).await?;
+    match taken.first() {
+        Some(lease) if lease.on == thread.as_str() => {
+            to.release(lease, Again::Bury { why: why.to_owned() }).await
+        }
+        Some(_) | None => Err(somebody_works()),
+    }
+}
+
+/// Moves a message that is at its end; whether it was.
+async fn settle(to: &dyn Store, sent: Sent) -> Result<bool, Error> {
+    let Sent { thread, outgoing, state, message, .. } = sent;
+    if state == SendState::Waiting {
+        return Ok(false);
+    }
+    let (key, channel) = (outgoing.key.clone(), outgoing.to.channel.clone());
+    to.commit(Batch { outgoing: vec![outgoing], ..Batch::new(thread.clone()) }).await?;
+    let taken = claim(to, Wanted::Sends(channel), 1).await?;
+    let Some(lease) = taken.into_iter().next() else { return Ok(false) };
+    if lease.on != key.as_str() {
+        return Err(somebody_works());
+    }
+    to.commit(Batch { settle: Some(Settle { lease, state, message }), ..Batch::new(thread) }).await?;
+    Ok(true)
+}
+
+/// Moves what waits. The first to each place may have been tried, and nobody saw its end: that is remembered.
+async fn waiting(from: &dyn Store, to: &dyn Store, now: Timestamp) -> Result<usize, Error> {
+    let mut count = 0;
+    let mut channels: Vec<ChannelName> = Vec::new();
+    for sent in from.sent(SentQuery::Waiting).await? {
+        let channel = sent.outgoing.to.channel.clone();
+        if !channels.contains(&channel) {
+            channels.push(channel);
+        }
+        to.commit(Batch { outgoing: vec![sent.outgoing], ..Batch::new(sent.thread) }).await?;
+        count += 1;
+    }
+    let mut first = Vec::new();
+    for channel in channels {
+        loop {
+            let taken = claim(to, Wanted::Sends(channel.clone()), CLAIM_MAX).await?;
+            if taken.is_empty() {
+                break;
+            }
+            first.extend(taken);
+        }
+    }
+    for lease in &first {
+        to.release(lease, Again::Retry { at: now, why: "moved from another store".to_owned() }).await?;
+    }
+    Ok(count)
+}
+
+async fn claim(to: &dyn Store, wanted: Wanted, max: usize) -> Result<Vec<Lease>, Error> {
+    let claim = Claim { worker: WORKER.to_owned(), wanted, max, ttl: TTL, wait: Duration::ZERO };
+    let work = to.claim(claim).await?;
+    Ok(work
+        .into_iter()
+        .map(|work| match work {
+            Work::Turn { lease, .. } | Work::Send { lease, .. } => lease,
+        })
+        .collect())
+}
+
+fn somebody_works() -> Error {
+    Error::Refused { why: "a gateway works on the store to move into; stop it, and begin anew".to_owned() }
+}

@@ -1,0 +1,92 @@
+//! Laws of moving from one store to another, with what is in flight.
+
+use std::{sync::Arc, time::Duration};
+
+use agent::{Event, Record, Version};
+use store::{Again, Batch, Clock, Error, SendState, SentQuery, Store, migrate};
+
+use super::{Open, World, address, key, message, settling, texts, thread};
+use crate::MemoryStore;
+
+/// A life in a store: finished and open threads, one that a worker has, one that was set aside, messages sent, dead, waiting and
+/// being sent, values and keys. Moved into the reference and back, all is there, and goes on.
+pub async fn everything_arrives_in_another_store_and_comes_back(open: &impl Open) {
+    let world = World::new(open).await;
+    let names = ["a", "b", "c", "d"].map(thread);
+    for (n, name) in names.iter().enumerate() {
+        let records = (0..=n * 700).map(|m| world.record(&format!("{n}.{m}"))).collect();
+        world.commit(Batch { records, keys: vec![key(&n.to_string())], ..Batch::new(name.clone()) }).await;
+    }
+    // Set aside.
+    world.wake(&names[0], "poison").await;
+    let lease = world.turn().await;
+    world.store.release(&lease, Again::Bury { why: "it cannot be read".to_owned() }).await.unwrap();
+    // A worker has it, and will never end.
+    world.wake(&names[1], "work").await;
+    world.turn().await;
+    // One was sent, one given up, one is being sent, and two stand behind it.
+    let texts_of = ["one", "two", "three", "four", "five"];
+    let sent = texts_of.map(|text| message(&names[2], "x", text));
+    world.post(&names[2], &sent.iter().collect::<Vec<_>>()).await;
+    for (state, name) in [(SendState::Sent, Some("m1")), (SendState::Dead, None)] {
+        let taken = world.send().await;
+        let told = match state {
+            SendState::Sent => Event::Delivered { key: taken.outgoing.key.clone(), message: None },
+            SendState::Dead | SendState::Waiting => {
+                Event::Undelivered { key: Some(taken.outgoing.key.clone()), why: "gone".to_owned() }
+            }
+        };
+        let records = vec![Record::new(world.clock.now(), told)];
+        world.commit(Batch { records, ..settling(&taken, state, name) }).await;
+    }
+    assert_eq!(world.send().await.text(), "three");
+    world.store.put("cursor", b"7").await.unwrap();
+
+    let other: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(world.clock.clone())));
+    let there = migrate(world.store.as_ref(), other.as_ref(), &world.clock).await.unwrap();
+    assert_eq!((there.threads, there.settled, there.waiting, there.keys, there.values), (4, 2, 3, 4, 1));
+    let back = World::new(open).await;
+    let again = migrate(other.as_ref(), back.store.as_ref(), &world.clock).await.unwrap();
+    assert_eq!(again, there);
+
+    for name in &names {
+        assert_eq!(back.story(name).await, world.story(name).await);
+    }
+    let (ours, theirs) = (SentQuery::At(address("x")), SentQuery::At(address("x")));
+    let show = |list: Vec<store::Sent>| -> Vec<_> {
+        list.into_iter().map(|sent| (sent.outgoing, sent.state, sent.message)).collect()
+    };
+    assert_eq!(
+        show(back.store.sent(ours).await.unwrap()),
+        show(world.store.sent(theirs).await.unwrap()),
+        "messages, their order and what became of them"
+    );
+    assert_eq!(back.store.get("cursor").await.unwrap().as_deref(), Some(b"7".as_slice()));
+    let taken_before = back.store.commit(Batch { keys: vec![key("1")], ..Batch::new(thread("z")) }).await;
+    assert!(matches!(taken_before, Err(Error::Duplicate { .. })), "{taken_before:?}");
+    // It goes on: the work of the lost worker is due, what was set aside is not, the message that was being sent comes first and
+    // is no first attempt.
+    back.clock.set(world.clock.now());
+    let due: Vec<_> = back.turns(10).await.into_iter().map(|(thread, _)| thread).collect();
+    assert_eq!(due, [names[1].clone()]);
+    let buried = back.store.buried(10).await.unwrap();
+    assert_eq!((buried.len(), buried[0].buried.as_deref()), (1, Some("it cannot be read")));
+    back.clock.advance(Duration::from_secs(1));
+    let next = back.send().await;
+    assert_eq!((next.text(), next.attempt > 1), ("three", true));
+    back.settle(&next, "m3").await;
+    assert_eq!(texts(&back.sends(10).await), ["four"]);
+}
+
+/// What is there already is never mixed with what comes.
+pub async fn a_store_that_is_not_empty_is_not_moved_into(open: &impl Open) {
+    let world = World::new(open).await;
+    world.wake(&thread("a"), "one").await;
+    let full = MemoryStore::new(Arc::new(world.clock.clone()));
+    full.put("ticket-key", b"x").await.unwrap();
+    let refused = migrate(&full, world.store.as_ref(), &world.clock).await;
+    assert!(matches!(&refused, Err(Error::Refused { why }) if why.contains("not empty")), "{refused:?}");
+    let refused = migrate(world.store.as_ref(), &full, &world.clock).await;
+    assert!(matches!(refused, Err(Error::Refused { .. })));
+    assert_eq!(world.store.load(&thread("a"), Version(0)).await.unwrap().len(), 1);
+}
