@@ -62,5 +62,5 @@ pub(crate) fn may_pass(error: &RedisError) -> bool {
 
 /// What stands in the store is not what this build wrote.
 pub(crate) fn damaged(what: impl std::fmt::Display) -> Error {
-    Error::Away { why: format!("the store is damaged: {what}; `switchboard store verify` tells more") }
+    Error::Away { why: format!("the store is damaged, or another program changed it: {what}") }
 }
