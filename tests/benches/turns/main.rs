@@ -108,6 +108,12 @@ fn part_of(part: &str, config: &Path, count: &str) -> Told<()> {
 
 /// Measures the stores with these titles, or all of them, and prints it.
 fn bench(only: &[&str]) -> Told<()> {
+    if let Some(unknown) = only.iter().find(|title| STORES.iter().all(|kind| kind.title != **title)) {
+        return Err(format!(
+            "there is no store `{unknown}`; there are {}",
+            STORES.map(|kind| kind.title).join(", ")
+        ));
+    }
     let pinned = on_core(GATEWAY_CORE, Path::new("true")).status().is_ok_and(|status| status.success());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
