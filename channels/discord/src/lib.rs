@@ -3,7 +3,7 @@
 //! Events come in over the gateway, and a session is gone on with behind the last of them that is durable; what a lost
 //! session missed is read again. Messages go out under a nonce, and are looked for before they are sent again.
 //!
-//! Invariant: an event counts as heard only after [`Inbox::accept`](channel::Inbox::accept) returned.
+//! Invariant: an event counts as heard only after [`Inbox::accept`] returned.
 //! Invariant: no text from outside is ever read as markup by Discord; nothing that is sent rings anybody.
 //! Invariant: the token goes to Discord's own hosts only, and stands in no error and no log.
 //! Invariant: over HTTP nothing of a request is read before its signature was found right.

@@ -3,7 +3,7 @@
 //! Events come in over Socket Mode or over HTTP, each gesture once under every name that it may have, and are acknowledged
 //! when they are durable. Messages go out with a mark, so that one that may have arrived is looked for and not sent twice.
 //!
-//! Invariant: an event is acknowledged only after [`Inbox::accept`](channel::Inbox::accept) returned.
+//! Invariant: an event is acknowledged only after [`Inbox::accept`] returned.
 //! Invariant: no text from outside is ever read as markup by Slack; nothing that is sent mentions anybody.
 //! Invariant: a token goes to Slack's own hosts only, and stands in no error and no log.
 //! Invariant: over HTTP nothing of a request is read before its signature was found right.

@@ -3,8 +3,8 @@
 //! One page at `/`: a person talks to an agent, sees its questions as cards with buttons, answers them, and may load the
 //! page again at any time without losing anything, because everything shown is read from the gateway's own log.
 //!
-//! Invariant: nothing is kept here; a message is acknowledged only after [`Inbox::accept`](channel::Inbox::accept)
-//! returned, and shown only as [`Inbox::history`](channel::Inbox::history) has it.
+//! Invariant: nothing is kept here; a message is acknowledged only after [`Inbox::accept`]
+//! returned, and shown only as [`Inbox::history`] has it.
 //! Invariant: a request reaches only places of the person that it proved to come from.
 //! Invariant: the page runs no script, style or markup that is not part of this crate; text from outside is shown inert.
 //! Invariant: without tokens the page is served on loopback only.
