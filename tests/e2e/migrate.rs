@@ -19,6 +19,11 @@ async fn a_conversation_in_the_middle_of_things_moves_to_redis() {
     let refused = world.run(&moving);
     assert!(refused.code == Some(1) && refused.err.contains("in use"), "{refused:#?}");
     assert_eq!(world.stop().code(), Some(0));
+    // A slip of the pen makes no empty store that is then moved.
+    let wrong = format!("{file}.old");
+    let slipped = world.run(&["store", "migrate", wrong.as_str(), &redis.url()]);
+    assert!(slipped.code == Some(1) && slipped.err.contains("there is no store at"), "{slipped:#?}");
+    assert!(!std::path::Path::new(&wrong).exists());
     let moved = world.run(&moving);
     assert!(moved.code == Some(0) && moved.out.contains("1 threads"), "{moved:#?}");
     let again = world.run(&moving);

@@ -344,7 +344,7 @@ async fn show(assembled: &Assembled, thread: &str, json: bool) -> Result<(), Str
 
 /// Moves one store into another.
 async fn moved(assembled: &Assembled, from: &str, to: &str) -> Result<(), String> {
-    let (from, to) = (open_named(assembled, from).await?, open_named(assembled, to).await?);
+    let (from, to) = (open_named(assembled, from, true).await?, open_named(assembled, to, false).await?);
     let moved = migrate(from.store.as_ref(), to.store.as_ref(), &SystemClock).await;
     let Moved { threads, events, settled, waiting, keys, values } =
         moved.map_err(|error| error.to_string())?;

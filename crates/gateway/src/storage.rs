@@ -50,14 +50,18 @@ pub async fn open_to_read(assembled: &Assembled) -> Result<Arc<dyn Store>, Strin
     Ok(Arc::new(Embedded::read_only(&path).map_err(|error| error.to_string())?))
 }
 
-/// Opens the store that a name on the command line means: the address of a Redis, or a file.
-pub(crate) async fn open_named(assembled: &Assembled, name: &str) -> Result<Opened, String> {
+/// Opens the store that a name on the command line means: the address of a Redis, or a file, which is looked for where the
+/// command is run. Where the store has to be there, none is made.
+pub(crate) async fn open_named(assembled: &Assembled, name: &str, there: bool) -> Result<Opened, String> {
     let mut spec = assembled.config.store.clone();
     (spec.url, spec.url_env) = (None, None);
     if name.starts_with("redis://") || name.starts_with("rediss://") {
         spec.url = Some(OneOrMany::One(name.to_owned()));
     } else {
-        spec.path = name.into();
+        spec.path = std::path::absolute(name).map_err(|error| format!("`{name}` is no file: {error}"))?;
+        if there && !spec.path.is_file() {
+            return Err(format!("there is no store at {}", spec.path.display()));
+        }
     }
     open_spec(assembled, &spec).await
 }
