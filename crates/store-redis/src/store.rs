@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use channel::{ChannelName, InboundKey, Outgoing, Timestamp};
 use redis::{AsyncCommands, FromRedisValue, RedisError, RedisResult, Script, Value};
 use store::{
-    Again, Batch, CLAIM_MAX, Claim, Clock, Error, KEYS_KEPT, Lease, NAME_MAX, Page, SENT_MAX, Sent,
-    SentQuery, Store, Summary, SystemClock, THREADS_MAX, VALUE_MAX, Wanted, Work,
+    Again, Batch, CLAIM_MAX, Claim, Clock, Error, KEYS_KEPT, Lease, Page, SENT_MAX, Sent, SentQuery, Store,
+    Summary, SystemClock, THREADS_MAX, Wanted, Work,
     codec::{self, Encoded, Ending},
 };
 use tokio::{
@@ -350,10 +350,8 @@ impl Inner {
 
     /// Does something with a right; whether it is had or free now.
     async fn right(&self, name: &str, by: &str, deed: &str, ttl: Duration) -> Result<bool, Error> {
-        if name.len() > NAME_MAX || by.len() > NAME_MAX {
-            let why = format!("a right and who holds it have names of at most {NAME_MAX} bytes");
-            return Err(Error::Refused { why });
-        }
+        codec::refuse_long(name)?;
+        codec::refuse_long(by)?;
         let ttl = micros(ttl);
         let args = [name.as_bytes(), by.as_bytes(), deed.as_bytes(), ttl.as_bytes()];
         let (said, _) =
@@ -524,14 +522,7 @@ impl Store for Redis {
     }
 
     async fn put(&self, name: &str, value: &[u8]) -> Result<(), Error> {
-        if name.len() > NAME_MAX || value.len() > VALUE_MAX {
-            let why = format!(
-                "a value of {} bytes under a name of {}; {VALUE_MAX} and {NAME_MAX} are the most",
-                value.len(),
-                name.len()
-            );
-            return Err(Error::Refused { why });
-        }
+        codec::refuse_large(name, value)?;
         let key = self.0.key(&format!("value:{name}"));
         self.0.link.clone().set(key, value).await.map_err(|error| fault::away(&error))
     }

@@ -4,7 +4,7 @@ use agent::{Event, FORMAT, Record, Seq, ThreadId, Version, caused_by};
 use channel::{Address, DeliveryKey, InboundKey, MessageRef, Outgoing, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{BATCH_MAX, Batch, Error, Lease, SendState};
+use crate::{BATCH_MAX, Batch, Error, Lease, NAME_MAX, SendState, VALUE_MAX};
 
 /// The most events, keys or messages in one batch.
 const PARTS_MAX: usize = 10_000;
@@ -137,6 +137,32 @@ pub fn outgoing(thread: &ThreadId, key: &str, json: &str) -> Result<Outgoing, Er
         let seq = caused_by(&DeliveryKey::new(key)).map_or(0, |(_, Seq(seq), _)| seq);
         Error::Unreadable { thread: thread.clone(), seq, why: format!("its message {key}: {e}") }
     })
+}
+
+/// Refuses a kept value that is too large, or whose name is too long.
+///
+/// # Errors
+/// `Refused`.
+pub fn refuse_large(name: &str, value: &[u8]) -> Result<(), Error> {
+    refuse_long(name)?;
+    if value.len() > VALUE_MAX {
+        let why = format!("a value of {} bytes under {name}; {VALUE_MAX} is the most", value.len());
+        return Err(Error::Refused { why });
+    }
+    Ok(())
+}
+
+/// Refuses a name that is too long: of a kept value, of a right, or of who holds one.
+///
+/// # Errors
+/// `Refused`.
+pub fn refuse_long(name: &str) -> Result<(), Error> {
+    if name.len() > NAME_MAX {
+        return Err(Error::Refused {
+            why: format!("a name of {} bytes; {NAME_MAX} is the most", name.len()),
+        });
+    }
+    Ok(())
 }
 
 /// A time as text of one length, so that it sorts as it reads.

@@ -34,10 +34,7 @@ use self::{
     wakeup::Wakeups,
     writer::Writer,
 };
-use crate::{
-    Again, Batch, Claim, Clock, Error, Lease, NAME_MAX, Page, Sent, SentQuery, Store, Summary, VALUE_MAX,
-    Work,
-};
+use crate::{Again, Batch, Claim, Clock, Error, Lease, Page, Sent, SentQuery, Store, Summary, Work};
 
 /// A waiting claim looks again after so long at the latest: a clock that was set, or a machine that slept, makes work
 /// due without anybody saying so.
@@ -210,14 +207,7 @@ impl Store for Embedded {
 
     async fn put(&self, name: &str, value: &[u8]) -> Result<(), Error> {
         let writer = self.writer()?;
-        if name.len() > NAME_MAX || value.len() > VALUE_MAX {
-            let why = format!(
-                "a value of {} bytes under a name of {}; {VALUE_MAX} and {NAME_MAX} are the most",
-                value.len(),
-                name.len()
-            );
-            return Err(Error::Refused { why });
-        }
+        crate::codec::refuse_large(name, value)?;
         let (name, value) = (name.to_owned(), value.to_vec());
         writer
             .write(move |desk| {
@@ -241,13 +231,13 @@ impl Store for Embedded {
 
     async fn hold(&self, name: &str, by: &str, ttl: Duration) -> Result<bool, Error> {
         let writer = self.writer()?;
-        let (name, by) = hold::within_bounds(name, by)?;
+        let (name, by) = hold::names(name, by)?;
         writer.write(move |desk| hold::take(desk, &name, &by, ttl)).await
     }
 
     async fn let_go(&self, name: &str, by: &str) -> Result<(), Error> {
         let writer = self.writer()?;
-        let (name, by) = hold::within_bounds(name, by)?;
+        let (name, by) = hold::names(name, by)?;
         writer.write(move |desk| hold::let_go(desk, &name, &by)).await
     }
 }

@@ -110,6 +110,7 @@ macro_rules! store_laws {
                 channels_do_not_share_messages,
                 a_message_is_posted_once,
                 an_attempt_is_counted_before_it_begins,
+                a_dropped_claim_is_no_attempt,
                 settling_and_its_record_are_one,
                 a_refused_batch_settles_nothing,
                 a_lost_lease_settles_nothing,

@@ -20,6 +20,5 @@ if most > 0 then
     end
   end
 end
-local next = redis.call('ZRANGE', D, 0, 0, 'WITHSCORES')
-if next[2] then taken[1] = text(math.max(0, number(next[2]) - now)) end
+taken[1] = next_due(D)
 return taken

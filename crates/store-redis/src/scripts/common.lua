@@ -36,6 +36,12 @@ local function take(key, worker)
   return epoch
 end
 
+-- How long until the first of a set falls due, or nothing.
+local function next_due(set)
+  local first = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
+  return first[2] and text(math.max(0, number(first[2]) - now)) or ''
+end
+
 -- Lua hands over some thousands of arguments at most.
 local function chunked(command, key, list)
   for from = 1, #list, 4000 do

@@ -5,18 +5,12 @@ use std::time::Duration;
 use rusqlite::params;
 
 use super::{codec, fault::Fault, lease::later, writer::Desk};
-use crate::{Error, NAME_MAX};
+use crate::{Error, codec::refuse_long};
 
 /// The names, if they are short enough.
-pub(super) fn within_bounds(name: &str, by: &str) -> Result<(String, String), Error> {
-    if name.len() > NAME_MAX || by.len() > NAME_MAX {
-        let why = format!(
-            "a right under a name of {} bytes for one of {}; {NAME_MAX} are the most",
-            name.len(),
-            by.len()
-        );
-        return Err(Error::Refused { why });
-    }
+pub(super) fn names(name: &str, by: &str) -> Result<(String, String), Error> {
+    refuse_long(name)?;
+    refuse_long(by)?;
     Ok((name.to_owned(), by.to_owned()))
 }
 

@@ -1,13 +1,13 @@
 //! Laws of messages out: in order at each place, sent by one at a time, settled once, and kept.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use agent::{ThreadId, Version};
 use channel::{ChannelName, MessageRef, Outgoing};
 use store::{Again, Batch, Clock, Error, SendState, SentQuery};
 
 use super::{
-    AFTER_TTL, Open, TTL, World, address, key, message, send, sends, settling, text, texts, thread,
+    AFTER_TTL, Open, TTL, Taken, World, address, key, message, send, sends, settling, text, texts, thread,
     wake::{LONG, assert_told, hears},
 };
 
@@ -127,6 +127,27 @@ pub async fn an_attempt_is_counted_before_it_begins(open: &impl Open) {
         world.clock.advance(AFTER_TTL);
     }
     assert!(epochs.is_sorted_by(|x, y| x < y), "{epochs:?}");
+}
+
+/// A claim whose caller went away while it waited has begun no attempt: the message comes to the next one as to the first.
+pub async fn a_dropped_claim_is_no_attempt(open: &impl Open) {
+    let world = World::new(open).await;
+    let thread = thread("a");
+    for n in 0..20 {
+        let store = Arc::clone(&world.store);
+        let waiting = tokio::spawn(async move { store.claim(sends("mail", 10, LONG)).await.unwrap() });
+        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(n % 4)).await;
+        world.post(&thread, &[&message(&thread, "x", &n.to_string())]).await;
+        waiting.abort();
+        let taken = match waiting.await {
+            Ok(taken) => taken,
+            Err(_) => world.store.claim(sends("mail", 10, LONG)).await.unwrap(),
+        };
+        let taken: Vec<Taken> = taken.into_iter().map(send).collect();
+        assert_eq!(taken.iter().map(|taken| taken.attempt).collect::<Vec<_>>(), [1], "round {n}");
+        world.settle(&taken[0], "m").await;
+    }
 }
 
 /// The record of a delivery and the end of its sending are written together.
