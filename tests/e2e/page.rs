@@ -23,6 +23,16 @@ async fn started(world: &World) -> usize {
     world.count(|event| matches!(event, Event::Started(_))).await
 }
 
+/// A gateway whose model says what the test lets it.
+async fn provided() -> (Provider, World) {
+    let provider = Provider::open().await;
+    let config =
+        format!("{LOCAL}[models.default]\nproviders = [\"one\"]\n{}", provider.config("one", "openai", ""));
+    let mut world = World::new(&config).env("ONE_KEY", "a-key-0123456789");
+    world.start().await;
+    (provider, world)
+}
+
 /// Asks for a deployment, and waits for the card with both of its fields.
 async fn ask(window: &Window) {
     window.say(DEPLOY).await;
@@ -190,11 +200,7 @@ async fn other_arguments_are_filled_in_and_run() {
 /// What does not fit is refused with the form still there; what is left as it stood runs as it was asked, to the byte.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_was_changed_in_a_form_is_changed() {
-    let mut provider = Provider::open().await;
-    let config =
-        format!("{LOCAL}[models.default]\nproviders = [\"one\"]\n{}", provider.config("one", "openai", ""));
-    let mut world = World::new(&config).env("ONE_KEY", "a-key-0123456789");
-    world.start().await;
+    let (mut provider, world) = provided().await;
     let mut driver = Driver::start().await;
     let window = driver.window(Screen::Desk).await;
     window.visit(world.port, "/").await;
@@ -374,11 +380,7 @@ async fn the_keyboard_alone_is_enough() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_shows_that_somebody_works_and_what_waits_for_oneself() {
-    let mut provider = Provider::open().await;
-    let config =
-        format!("{LOCAL}[models.default]\nproviders = [\"one\"]\n{}", provider.config("one", "openai", ""));
-    let mut world = World::new(&config).env("ONE_KEY", "a-key-0123456789");
-    world.start().await;
+    let (mut provider, world) = provided().await;
     let mut driver = Driver::start().await;
     let window = driver.window(Screen::Desk).await;
     window.visit(world.port, "/").await;

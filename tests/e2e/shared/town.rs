@@ -90,18 +90,8 @@ impl Town {
     }
 
     fn config(&self) -> String {
+        let channels = [self.slack.channel(""), self.guild.channel(""), self.mail.channel()].concat();
         // The same people on all three.
-        let heads = ["[channels.slack]", "[channels.discord]", "[channels.email]"];
-        let whole = [self.slack.config(""), self.guild.config(""), self.mail.config()];
-        let channels: String = heads
-            .iter()
-            .zip(&whole)
-            .filter_map(|(head, config)| {
-                let from = config.find(head)?;
-                let to = config.find("[members.")?;
-                config.get(from..to).map(|channel| format!("{channel}\n"))
-            })
-            .collect();
         format!(
             r#"{channels}
 [members.ana]

@@ -37,14 +37,15 @@ impl Guild {
         Self { process, control: Control::at(of("control")), api: of("api"), token: of("bot_token") }
     }
 
+    /// The channel.
+    pub(crate) fn channel(&self, more: &str) -> String {
+        format!("\n[channels.discord]\nkind = \"discord\"\napi = \"{}\"\n{more}\n", self.api)
+    }
+
     /// The channel, Ana in finance, whoever has the role boss there, too, and the agents that ship.
     pub(crate) fn config(&self, more: &str) -> String {
         format!(
-            r#"
-[channels.discord]
-kind = "discord"
-api = "{api}"
-{more}
+            r#"{channel}
 [members.ana]
 discord = "{ANA}"
 [groups]
@@ -62,7 +63,7 @@ starts_with = ["deploy"]
 [[routes]]
 agent = "support"
 "#,
-            api = self.api
+            channel = self.channel(more)
         )
     }
 

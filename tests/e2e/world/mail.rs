@@ -26,6 +26,29 @@ impl Mailroom {
 
     /// The channel, and Ana in finance who is asked by mail.
     pub(crate) fn config(&self) -> String {
+        format!(
+            r#"{channel}
+[members.ana]
+email = "ana@mail.test"
+[groups]
+operators = ["ana"]
+finance = ["ana"]
+[desks.operators]
+members = ["operators"]
+via = "email"
+[desks.finance]
+members = ["finance"]
+via = "email"
+[[routes]]
+agent = "support"
+channel = "email"
+"#,
+            channel = self.channel()
+        )
+    }
+
+    /// The channel.
+    pub(crate) fn channel(&self) -> String {
         let ports = self.servers.ports();
         let certificate = self.servers.certificate();
         format!(
@@ -52,20 +75,6 @@ by = "results"
 authserv = "mail.test"
 [channels.email.limits]
 sent_per_hour = 1000
-[members.ana]
-email = "ana@mail.test"
-[groups]
-operators = ["ana"]
-finance = ["ana"]
-[desks.operators]
-members = ["operators"]
-via = "email"
-[desks.finance]
-members = ["finance"]
-via = "email"
-[[routes]]
-agent = "support"
-channel = "email"
 "#,
             imaps = ports.imaps,
             smtp = ports.smtp,

@@ -47,8 +47,8 @@ impl Workspace {
         workspace
     }
 
-    /// The channel, Ana and Ben in finance, and the agents that ship.
-    pub(crate) fn config(&self, more: &str) -> String {
+    /// The channel.
+    pub(crate) fn channel(&self, more: &str) -> String {
         format!(
             r#"
 [channels.slack]
@@ -58,6 +58,15 @@ api = "{api}"
 [channels.slack.limits]
 posts_per_second = 200.0
 posts_at_once = 200
+"#,
+            api = self.api
+        )
+    }
+
+    /// The channel, Ana and Ben in finance, and the agents that ship.
+    pub(crate) fn config(&self, more: &str) -> String {
+        format!(
+            r#"{channel}
 [members.ana]
 slack = "{TEAM}/{ANA}"
 [members.ben]
@@ -77,7 +86,7 @@ starts_with = ["deploy"]
 [[routes]]
 agent = "support"
 "#,
-            api = self.api
+            channel = self.channel(more)
         )
     }
 

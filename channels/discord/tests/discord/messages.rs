@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use channel::{Attempt, Card, CardState, Channel, Content, Person, Place, Verified};
+use channel::{Attempt, Card, CardState, Channel, Content, Inbound, Person, Place, Verified};
 use serde_json::json;
 use simulator::discord::{Click, Options};
 
@@ -12,6 +12,15 @@ use crate::{
 };
 
 const POST: &str = "POST /channels/{channel}/messages";
+
+/// The first thing that happens is a command of Ana's, and it is answered at once.
+async fn commanded(world: &World, request: &str) -> Inbound {
+    let options = json!({ "request": request });
+    let asked = world.control.command(ANA, GENERAL, "ask", options).await.unwrap();
+    let heard = world.inbox.taken_count(1).await.remove(0);
+    world.control.outcome(&asked, Duration::from_secs(10)).await.unwrap();
+    heard
+}
 
 /// The answer to a message is lost, and the same message comes again: at once, and when Discord has forgotten its nonce.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -199,10 +208,7 @@ async fn a_command_is_answered_in_its_place_or_with_its_words() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_answer_to_a_command_leaves_its_place_alone() {
     let world = World::start().await;
-    let asked =
-        world.control.command(ANA, GENERAL, "ask", json!({ "request": "where is it?" })).await.unwrap();
-    let heard = world.inbox.taken_count(1).await.remove(0);
-    world.control.outcome(&asked, Duration::from_secs(10)).await.unwrap();
+    let heard = commanded(&world, "where is it?").await;
     let edit = "PATCH /webhooks/{application}/{token}/messages/{message}";
     world.control.fault(edit, json!("drop_response"), 1, 0).await.unwrap();
     let mut first = outgoing(1, &heard.at.place, says("first"));
@@ -222,10 +228,7 @@ async fn a_lost_answer_to_a_command_leaves_its_place_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reply_to_what_is_not_noted_yet_goes_on_with_its_conversation() {
     let world = World::start().await;
-    let asked =
-        world.control.command(ANA, GENERAL, "ask", json!({ "request": "where is it?" })).await.unwrap();
-    let heard = world.inbox.taken_count(1).await.remove(0);
-    world.control.outcome(&asked, Duration::from_secs(10)).await.unwrap();
+    let heard = commanded(&world, "where is it?").await;
     let edit = "PATCH /webhooks/{application}/{token}/messages/{message}";
     world.control.fault(edit, json!("drop_response"), 1, 0).await.unwrap();
     let mut first = outgoing(1, &heard.at.place, says("first"));
@@ -284,9 +287,7 @@ async fn an_answer_that_is_quicker_than_the_first_one_waits_for_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_whose_answer_begins_with_a_file_is_answered() {
     let world = World::start().await;
-    let asked = world.control.command(ANA, GENERAL, "ask", json!({ "request": "refund it" })).await.unwrap();
-    let heard = world.inbox.taken_count(1).await.remove(0);
-    world.control.outcome(&asked, Duration::from_secs(10)).await.unwrap();
+    let heard = commanded(&world, "refund it").await;
     let mut long = card();
     long.fields[0].value = "x".repeat(9_000);
     let mut asks = outgoing(1, &heard.at.place, Content::Card(long));
