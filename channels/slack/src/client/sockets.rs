@@ -164,8 +164,10 @@ impl Keeper<'_> {
             tracing::debug!(%channel, line, error = %why, "a connection was replaced");
         } else {
             tracing::warn!(%channel, line, error = %why, "a connection was lost");
-            // One that worked is opened again at once; what never worked waits longer each time.
-            let wait = if was.greeted { Duration::ZERO } else { back_off(self.failures, why.kind) };
+            // One that worked is opened again at once; what never worked waits longer each time, and so does what a person
+            // has to mend.
+            let at_once = was.greeted && why.kind != ErrorKind::Misconfigured;
+            let wait = if at_once { Duration::ZERO } else { back_off(self.failures, why.kind) };
             self.failures = if was.greeted { 0 } else { self.failures + 1 };
             self.not_before = Instant::now() + wait;
         }

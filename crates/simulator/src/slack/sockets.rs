@@ -43,6 +43,8 @@ pub(crate) struct Sockets {
     /// How many of the next openings are refused, and how.
     pub(crate) refuse_open: usize,
     pub(crate) refuse_connect: usize,
+    /// Whether Socket Mode was switched off for the app.
+    pub(crate) disabled: bool,
     /// How many were ever opened.
     pub(crate) opened: usize,
 }
@@ -106,6 +108,10 @@ impl World {
         self.sockets.live.insert(id, socket);
         if full {
             self.close_socket(id, "too_many_websockets");
+            return id;
+        }
+        if self.sockets.disabled {
+            self.close_socket(id, "link_disabled");
             return id;
         }
         let hello = json!({

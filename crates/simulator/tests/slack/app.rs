@@ -62,13 +62,18 @@ impl App {
 
     /// Opens a socket and takes its greeting.
     pub(crate) async fn link(&self) -> Result<Link, Failure> {
-        let opened = self.call_as(&self.slack.app_token(), "apps.connections.open", json!({})).await?;
-        let url = opened["url"].as_str().ok_or_else(|| opened.to_string())?;
-        let (stream, _) = connect_async(url).await?;
-        let mut link = Link(stream);
+        let mut link = self.connect().await?;
         let hello = link.next().await?;
         assert_eq!(hello["type"], "hello");
         Ok(link)
+    }
+
+    /// A connection of Socket Mode that nothing was read from.
+    pub(crate) async fn connect(&self) -> Result<Link, Failure> {
+        let opened = self.call_as(&self.slack.app_token(), "apps.connections.open", json!({})).await?;
+        let url = opened["url"].as_str().ok_or_else(|| opened.to_string())?;
+        let (stream, _) = connect_async(url).await?;
+        Ok(Link(stream))
     }
 
     /// Posts a message and gives its time stamp.

@@ -111,6 +111,8 @@ async fn a_refresh_is_announced_and_then_the_socket_closes() -> Result<(), Failu
     let mut link = app.link().await?;
     app.control.socket_fault("link_disabled", None).await?;
     assert_eq!(link.next().await?["reason"], "link_disabled");
+    let mut late = app.connect().await?;
+    assert_eq!(late.next().await?["reason"], "link_disabled", "it stays off");
     Ok(())
 }
 

@@ -20,7 +20,8 @@ impl Control {
         self.done("clear_faults", json!({})).await
     }
 
-    /// Plays a fault on one socket or on all: `ghost`, `cut`, `refresh`, `refresh_now`, `link_disabled`, `garbage`.
+    /// Plays a fault on one socket or on all: `ghost`, `cut`, `refresh`, `refresh_now`, `link_disabled` (Socket Mode is off
+    /// from then on), `garbage`.
     pub async fn socket_fault(&self, kind: &str, socket: Option<u64>) -> Result<(), Error> {
         self.done("socket_fault", json!({"kind": kind, "socket": socket})).await
     }

@@ -55,7 +55,10 @@ fn socket_fault(world: &mut World, ask: &Ask) -> Done {
         "cut" => chosen.iter().for_each(|id| world.sockets.order(*id, Order::Cut)),
         "refresh" => chosen.iter().for_each(|id| world.refresh_socket(*id)),
         "refresh_now" => chosen.iter().for_each(|id| world.close_socket(*id, "refresh_requested")),
-        "link_disabled" => chosen.iter().for_each(|id| world.close_socket(*id, "link_disabled")),
+        "link_disabled" => {
+            world.sockets.disabled = true;
+            chosen.iter().for_each(|id| world.close_socket(*id, "link_disabled"));
+        }
         "duplicate" => world.deliveries.duplicate += count,
         "lose_acks" => world.deliveries.lose_acks += count,
         "reorder" => world.deliveries.reorder = count,
