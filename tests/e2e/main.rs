@@ -18,6 +18,7 @@ mod house;
 mod migrate;
 mod page;
 mod provider;
+mod rebuild;
 mod shared;
 mod shell;
 mod slack;

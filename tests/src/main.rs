@@ -147,4 +147,16 @@ impl Store for Crashing {
     async fn let_go(&self, name: &str, by: &str) -> Result<(), Error> {
         self.inner.let_go(name, by).await
     }
+
+    async fn logs(&self, from: &str) -> Result<Page<ThreadId>, Error> {
+        self.inner.logs(from).await
+    }
+
+    async fn reset(&self) -> Result<(), Error> {
+        self.inner.reset().await
+    }
+
+    async fn restore(&self, messages: Vec<Sent>) -> Result<(), Error> {
+        self.inner.restore(messages).await
+    }
 }

@@ -22,8 +22,8 @@ pub struct Press<'a> {
     pub tickets: &'a Tickets,
     /// What a channel can do.
     pub capabilities: &'a dyn Fn(&ChannelName) -> Option<Capabilities>,
-    /// Names of arguments that people must not see, by tool.
-    pub secrets: &'a dyn Fn(&str) -> Vec<String>,
+    /// Names of arguments that people must not see, by tool; none where they are not known: then no argument is shown.
+    pub secrets: &'a dyn Fn(&str) -> Option<Vec<String>>,
 }
 
 /// The messages that the event at `seq` of this thread causes. The event must be in the thread already.
@@ -174,7 +174,8 @@ fn fields(question: &Question, press: &Press<'_>) -> Vec<Field> {
         QuestionKind::Approval { tool, args, .. } | QuestionKind::Unknown { tool, args, .. } => (tool, args),
         QuestionKind::Question | QuestionKind::HandOver => return Vec::new(),
     };
-    let Value::Object(args) = redacted(args, &(press.secrets)(tool)) else { return Vec::new() };
+    let Some(secret) = (press.secrets)(tool) else { return Vec::new() };
+    let Value::Object(args) = redacted(args, &secret) else { return Vec::new() };
     args.into_iter().map(|(label, value)| Field { label, value: revise::text_of(&value) }).collect()
 }
 
@@ -189,7 +190,7 @@ fn choices(question: &Question, to: &Address, press: &Press<'_>) -> Vec<Choice> 
     match &question.kind {
         QuestionKind::Approval { tool, args, .. } => {
             let mut choices = vec![choice("approve", "Approve", Style::Primary, Comment::None)];
-            let form = revise::form(args, &(press.secrets)(tool));
+            let form = (press.secrets)(tool).map(|secret| revise::form(args, &secret)).unwrap_or_default();
             if !form.is_empty() && (press.capabilities)(&to.channel).is_some_and(|can| can.forms) {
                 choices.push(Choice {
                     form,

@@ -10,7 +10,7 @@ use std::{
 use agent::{Agent, AskedAt, Directory, Flaw, Source, Tickets, parse, read_what_is_sound};
 use channel::{Address, Channel, ChannelName, Place, Setup};
 use model::Model;
-use runtime::{Board, Library, Serving, serve};
+use runtime::{Board, Library, Serving, Settings, serve};
 use secrecy::SecretString;
 use serde_json::Value;
 use store::{Clock, Store};
@@ -107,29 +107,54 @@ pub async fn start(
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
 ) -> Result<Serving, store::Error> {
+    let settings = assembled.config.runtime.settings();
+    let key = ticket_key(store.as_ref(), &settings.worker).await?;
+    let board = wire(assembled, store, clock, settings, key);
+    board.library.keep(board.store.as_ref()).await?;
+    Ok(serve(Arc::new(board)))
+}
+
+/// What was assembled, on a store, with nothing of it at work: to look at the store, and to mend it.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn at_rest(
+    assembled: Assembled,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+) -> Result<Board, store::Error> {
+    let settings = assembled.config.runtime.settings();
+    // Without a key no ticket was ever given out, so any will do.
+    let key = kept_key(store.as_ref()).await?.unwrap_or_default();
+    Ok(wire(assembled, store, clock, settings, key))
+}
+
+fn wire(
+    assembled: Assembled,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    ticket_key: [u8; 32],
+) -> Board {
     let Assembled { config, base, agents, channels, models, directory, notes: _ } = assembled;
     let desks = directory.desks.keys().cloned().collect();
-    let library = Library::new(agents, desks);
-    library.keep(store.as_ref()).await?;
     let tools =
         Standard::new(ToolSettings { state: base.join(&config.state).join("tools"), env: Arc::new(secret) });
-    let settings = config.runtime.settings();
-    let board = Board {
-        tickets: Tickets::new(ticket_key(store.as_ref(), &settings.worker).await?),
+    Board {
+        tickets: Tickets::new(ticket_key),
+        library: Library::new(agents, desks),
         store,
         clock,
         directory,
         routes: config.routes.clone(),
         default_agent: config.default_agent.clone(),
-        library,
         models,
         tools: Arc::new(tools),
         health: channels.keys().map(|name| (name.clone(), channel::Health::default())).collect(),
         channels,
         agents_folder: base.join(&config.agents),
         settings,
-    };
-    Ok(serve(Arc::new(board)))
+    }
 }
 
 /// The key of the tickets: made once, kept in the store, so that every process on it knows the same tickets. Of several that

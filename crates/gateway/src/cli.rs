@@ -11,16 +11,17 @@ use std::{
 
 use agent::{Agent, Thread, ThreadId, Version};
 use clap::{Parser, Subcommand};
-use runtime::Library;
+use runtime::{Library, Rebuilt, Verified};
 use store::{Batch, Moved, Summary, SystemClock, THREADS_MAX, migrate};
+use store_redis::Healed;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    assemble::{Assembled, assemble, start},
+    assemble::{Assembled, assemble, at_rest, start},
     connect::{Connected, connect},
     health,
     manifest::{self, KindCommand, Manifest},
-    storage::{Opened, look, open, open_named, open_to_read},
+    storage::{Opened, heal, look, missing, open, open_named, open_plainly, open_to_read},
     story,
 };
 
@@ -102,6 +103,12 @@ pub enum StoreCommand {
         /// The store to move into, which must be empty.
         to: String,
     },
+    /// Compare what the logs say with who has work and which messages wait, were sent or were given up; on Redis also with what the
+    /// gateways here have noted in the last hours. Gateways may run.
+    Verify,
+    /// Put back what Redis has lost, as far as it is noted here, and make all but the logs anew from them, whatever is left of it.
+    /// No gateway may run on the store.
+    Rebuild,
 }
 
 /// Look at threads.
@@ -164,6 +171,8 @@ async fn carry_out(cli: Cli, began: Instant) -> Result<(), String> {
         Command::Threads(ThreadsCommand::Dead) => dead(&all()?).await,
         Command::Threads(ThreadsCommand::Retry { threads }) => retry(&all()?, &threads).await,
         Command::Store(StoreCommand::Migrate { from, to }) => moved(&all()?, &from, &to).await,
+        Command::Store(StoreCommand::Verify) => verify(all()?).await,
+        Command::Store(StoreCommand::Rebuild) => rebuild(all()?).await,
         // It looks at one table of the file; the rest need not be sound yet.
         Command::Kind(KindCommand::Manifest { kind, channel }) => {
             manifest(&cli.config, &kind, channel.as_deref())
@@ -345,7 +354,7 @@ async fn show(assembled: &Assembled, thread: &str, json: bool) -> Result<(), Str
 /// Moves one store into another.
 async fn moved(assembled: &Assembled, from: &str, to: &str) -> Result<(), String> {
     let (from, to) = (open_named(assembled, from, true).await?, open_named(assembled, to, false).await?);
-    let moved = migrate(from.store.as_ref(), to.store.as_ref(), &SystemClock).await;
+    let moved = migrate(from.store.as_ref(), to.store.as_ref()).await;
     let Moved { threads, events, settled, waiting, keys, values } =
         moved.map_err(|error| error.to_string())?;
     print(&format!(
@@ -353,6 +362,41 @@ async fn moved(assembled: &Assembled, from: &str, to: &str) -> Result<(), String
          {waiting} that wait\n  {keys} names of inbounds, {values} kept values\nSet [store] in the configuration to the new one.\n",
         from.what, to.what
     ))
+}
+
+/// Compares the store with its logs, and with what was noted beside it.
+async fn verify(assembled: Assembled) -> Result<(), String> {
+    let store = open_to_read(&assembled).await?;
+    let mut faults = missing(&assembled).await?;
+    let board = at_rest(assembled, store, Arc::new(SystemClock)).await.map_err(|error| error.to_string())?;
+    let Verified { threads, events, messages, faults: more } =
+        board.verify().await.map_err(|error| error.to_string())?;
+    faults.extend(more);
+    print(&format!("{threads} threads with {events} events and {messages} messages\n"))?;
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let count = faults.len();
+    let found = if count == 1 { "1 fault".to_owned() } else { format!("{count} faults") };
+    let remedy = "stop all gateways on this store, then run `switchboard store rebuild`";
+    Err(format!("{}\n{found}; {remedy}", faults.join("\n")))
+}
+
+/// Puts back what Redis lost, and makes the rest anew from the logs.
+async fn rebuild(assembled: Assembled) -> Result<(), String> {
+    let Healed { back, lost } = heal(&assembled).await?;
+    let Opened { store, .. } = open_plainly(&assembled).await?;
+    let board = at_rest(assembled, store, Arc::new(SystemClock)).await.map_err(|error| error.to_string())?;
+    let Rebuilt { threads, woken, sent, dead, waiting, unreadable } =
+        board.rebuild().await.map_err(|error| error.to_string())?;
+    print(&format!(
+        "put back from the journal: {back} writes\nmade again from the logs:\n  {threads} threads, {woken} of them with work\n  \
+         {sent} messages that were sent, {dead} that were given up, {waiting} that wait\n"
+    ))?;
+    let unread =
+        unreadable.iter().map(|(_, why)| format!("{why}; the thread sleeps, and its messages are not known"));
+    let faults: Vec<String> = lost.into_iter().chain(unread).collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
 }
 
 /// Prints what was set aside.

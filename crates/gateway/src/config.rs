@@ -76,6 +76,9 @@ pub struct StoreSpec {
     pub durability: DurabilitySpec,
     /// How long a command to Redis may take.
     pub timeout: Span,
+    /// How long what Redis confirmed is kept in `state`, too, so that what it forgets after a fail-over or a crash can be put back;
+    /// 256 MiB of each gateway are the most, however.
+    pub journal_for: Span,
 }
 
 impl Default for StoreSpec {
@@ -87,6 +90,7 @@ impl Default for StoreSpec {
             prefix: "switchboard".to_owned(),
             durability: DurabilitySpec::Everysec,
             timeout: Span(Duration::from_secs(5)),
+            journal_for: Span(Duration::from_secs(6 * 3600)),
         }
     }
 }

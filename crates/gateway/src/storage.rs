@@ -1,9 +1,9 @@
 //! The store that the configuration names: the embedded one, or Redis.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use store::{Embedded, Store, SystemClock};
-use store_redis::{Durability, Options, Redis, Time};
+use store_redis::{Durability, Healed, JournalOptions, Options, Redis, Time};
 
 use crate::{
     Assembled, StoreSpec,
@@ -25,6 +25,43 @@ pub struct Opened {
 /// # Errors
 /// A sentence for the operator, with the remedy.
 pub async fn open(assembled: &Assembled) -> Result<Opened, String> {
+    let spec = &assembled.config.store;
+    if let Some(options) = redis(spec)? {
+        let journal = JournalOptions { folder: journal(assembled), keep: spec.journal_for.0 };
+        return open_redis(&Options { journal: Some(journal), ..options }).await;
+    }
+    open_spec(assembled, spec).await
+}
+
+fn journal(assembled: &Assembled) -> PathBuf {
+    assembled.base.join(&assembled.config.state).join("journal")
+}
+
+/// What the journals beside the configuration know of and Redis has lost, a sentence each.
+///
+/// # Errors
+/// A sentence for the operator, with the remedy.
+pub(crate) async fn missing(assembled: &Assembled) -> Result<Vec<String>, String> {
+    let Some(options) = redis(&assembled.config.store)? else { return Ok(Vec::new()) };
+    let store = Redis::open(&options).await.map_err(|error| error.to_string())?;
+    store.missing(&journal(assembled)).await.map_err(|error| error.to_string())
+}
+
+/// Puts that back.
+///
+/// # Errors
+/// A sentence for the operator, with the remedy.
+pub(crate) async fn heal(assembled: &Assembled) -> Result<Healed, String> {
+    let Some(options) = redis(&assembled.config.store)? else { return Ok(Healed::default()) };
+    let store = Redis::open(&options).await.map_err(|error| error.to_string())?;
+    store.heal(&journal(assembled)).await.map_err(|error| error.to_string())
+}
+
+/// Opens the store to mend it: nothing is noted.
+///
+/// # Errors
+/// A sentence for the operator, with the remedy.
+pub(crate) async fn open_plainly(assembled: &Assembled) -> Result<Opened, String> {
     open_spec(assembled, &assembled.config.store).await
 }
 
@@ -114,6 +151,7 @@ fn redis(spec: &StoreSpec) -> Result<Option<Options>, String> {
             DurabilitySpec::Always => Durability::Always,
         },
         time: Time::Server,
+        journal: None,
     }))
 }
 

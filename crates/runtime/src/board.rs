@@ -166,12 +166,13 @@ impl Board {
     }
 
     /// The messages that the events from place `first` on cause.
-    async fn consequences(&self, thread: &Thread, first: u64) -> Vec<Outgoing> {
+    pub(crate) async fn consequences(&self, thread: &Thread, first: u64) -> Vec<Outgoing> {
         let agent = self.agent_of(thread).await;
         let capabilities = |name: &ChannelName| self.capabilities(name);
         let secrets = |tool: &str| {
-            let spec = agent.as_ref().and_then(|agent| agent.spec().tools.get(tool));
-            spec.map(|tool| tool.secret.clone()).unwrap_or_default()
+            // What an agent keeps secret is not known without it.
+            let tools = &agent.as_ref()?.spec().tools;
+            Some(tools.get(tool).map(|tool| tool.secret.clone()).unwrap_or_default())
         };
         let press = Press { tickets: &self.tickets, capabilities: &capabilities, secrets: &secrets };
         (first..thread.version().0).flat_map(|seq| agent::outgoing(thread, Seq(seq), &press)).collect()

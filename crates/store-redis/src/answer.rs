@@ -2,6 +2,7 @@
 
 use agent::ThreadId;
 use channel::{MessageRef, Timestamp};
+use redis::{FromRedisValue, Value};
 use store::{Error, SendState, Sent, Summary, codec};
 
 use crate::fault::damaged;
@@ -10,7 +11,12 @@ use crate::fault::damaged;
 pub(crate) struct Answer(std::vec::IntoIter<String>);
 
 impl Answer {
-    pub(crate) fn new(texts: Vec<String>) -> Self {
+    pub(crate) fn of(value: Value) -> Result<Self, Error> {
+        let texts = <Vec<String>>::from_redis_value(value).map_err(|_| damaged("an answer is not text"))?;
+        Ok(Self::new(texts))
+    }
+
+    fn new(texts: Vec<String>) -> Self {
         Self(texts.into_iter())
     }
 

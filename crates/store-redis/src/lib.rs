@@ -33,13 +33,18 @@
 //!
 //! Invariant: nothing is evicted, and nothing is kept less durably than was asked for, or the store is not opened.
 //! Invariant: a commit whose answer was lost is asked for again under its own name, and counts once.
+//! Invariant: before anything is asked of a server that is not the one of before, what it has forgotten is put back.
 
 mod answer;
 mod bells;
 mod fault;
+mod heal;
+mod journal;
 mod link;
+mod rebuild;
 mod soundness;
 mod store;
 
-pub use link::{Durability, Options, Time};
+pub use heal::Healed;
+pub use link::{Durability, JournalOptions, Options, Time};
 pub use store::Redis;

@@ -1,6 +1,6 @@
 //! The connection to one server or to a cluster.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use redis::{
     Client, Cmd, ConnectionInfo, IntoConnectionInfo, Pipeline, RedisFuture, RedisResult, Value,
@@ -36,6 +36,17 @@ pub struct Options {
     pub durability: Durability,
     /// Whose time counts.
     pub time: Time,
+    /// Where this process notes what was confirmed, so that what Redis forgets can be put back. Without, nothing is noticed.
+    pub journal: Option<JournalOptions>,
+}
+
+/// Where what was confirmed is noted, and for how long.
+#[derive(Clone, Debug)]
+pub struct JournalOptions {
+    /// The folder. Several processes may have the same.
+    pub folder: PathBuf,
+    /// How long, at least; some megabytes of each process are the most, however.
+    pub keep: Duration,
 }
 
 /// Whose time counts for leases and due times.

@@ -1,18 +1,24 @@
 //! The store.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use agent::{Home, Record, ThreadId, Version};
 use async_trait::async_trait;
-use channel::{ChannelName, InboundKey, Outgoing, Timestamp};
-use redis::{AsyncCommands, FromRedisValue, RedisError, RedisResult, Script, Value};
+use channel::{Address, ChannelName, DeliveryKey, InboundKey, Outgoing, Timestamp};
+use redis::{
+    AsyncCommands, ErrorKind, FromRedisValue, RedisError, RedisResult, Script, ServerErrorKind, Value,
+};
 use store::{
     Again, Batch, CLAIM_MAX, Claim, Clock, Error, KEYS_KEPT, Lease, Page, SENT_MAX, Sent, SentQuery, Store,
     Summary, SystemClock, THREADS_MAX, Wanted, Work,
     codec::{self, Encoded, Ending},
 };
 use tokio::{
-    sync::oneshot,
+    sync::{Mutex, RwLock, oneshot},
     task::JoinHandle,
     time::{Instant, sleep, sleep_until},
 };
@@ -21,6 +27,8 @@ use crate::{
     answer::{self, Answer},
     bells::Bells,
     fault::{self, damaged},
+    heal::{self, Healed},
+    journal::{self, Entry, Journal, Wrote},
     link::{Durability, Link, Options, Time},
     soundness,
 };
@@ -39,6 +47,11 @@ const UNREADABLE_RETRY: Duration = Duration::from_secs(60 * 60);
 const TRIES: u32 = 8;
 /// Messages that are read at a time, so that nobody else waits long.
 const PAGE: usize = 500;
+/// How long a commit waits while what Redis forgot is put back.
+const HEALING_MAX: Duration = Duration::from_secs(30);
+const HEALING_REST: Duration = Duration::from_millis(50);
+/// What a server says that does not know a script.
+const UNKNOWN_SCRIPT: ErrorKind = ErrorKind::Server(ServerErrorKind::NoScript);
 /// How often it is looked how full Redis is, and from where on that is told.
 const LOOK_AT_MEMORY: Duration = Duration::from_secs(15);
 const FULL: [u64; 3] = [75, 85, 95];
@@ -46,37 +59,66 @@ const FULL: [u64; 3] = [75, 85, 95];
 /// The store on Redis. Any number of processes may have it open at the same time.
 pub struct Redis(Arc<Inner>, Vec<JoinHandle<()>>);
 
-struct Inner {
-    link: Link,
+pub(crate) struct Inner {
+    pub(crate) link: Link,
     /// `{prefix}:`.
     prefix: String,
+    /// The name of this store, which no other has.
+    id: String,
     time: Time,
-    bells: Arc<Bells>,
+    pub(crate) bells: Arc<Bells>,
     durability: Durability,
     version: String,
-    scripts: Scripts,
+    pub(crate) scripts: Scripts,
+    journal: Option<Journal>,
+    /// Writes pass while it is open; it is shut while what was written is compared with what is there.
+    gate: RwLock<()>,
+    /// Who meets a server that does not know us.
+    meeting: Mutex<()>,
 }
 
-struct Scripts {
-    commit: Script,
-    claim_turns: Script,
-    claim_sends: Script,
-    lease: Script,
-    threads: Script,
-    right: Script,
+/// A script: what it says, and how it is called.
+pub(crate) struct Code(String, String);
+
+pub(crate) struct Scripts {
+    commit: Code,
+    pub(crate) put_back: Code,
+    claim_turns: Code,
+    claim_sends: Code,
+    lease: Code,
+    threads: Code,
+    right: Code,
+    pub(crate) asleep: Code,
+    pub(crate) restore: Code,
 }
 
 impl Scripts {
-    fn new() -> Self {
-        let script = |code: &str| Script::new(&format!("{}{code}", include_str!("scripts/common.lua")));
+    /// The scripts, with the name of a journal at their head: then only who has that journal makes them known.
+    fn new(name: &str) -> Self {
+        let script = |code: &str| {
+            let text = format!("-- {name}\n{}{code}", include_str!("scripts/common.lua"));
+            let hash = Script::new(&text).get_hash().to_owned();
+            Code(text, hash)
+        };
+        let commit = include_str!("scripts/commit.lua");
         Self {
-            commit: script(include_str!("scripts/commit.lua")),
+            commit: script(&format!("local puts_back = false\n{commit}")),
+            put_back: script(&format!("local puts_back = true\n{commit}")),
             claim_turns: script(include_str!("scripts/claim_turns.lua")),
             claim_sends: script(include_str!("scripts/claim_sends.lua")),
             lease: script(include_str!("scripts/lease.lua")),
             threads: script(include_str!("scripts/threads.lua")),
             right: script(include_str!("scripts/right.lua")),
+            asleep: script(include_str!("scripts/asleep.lua")),
+            restore: script(include_str!("scripts/restore.lua")),
         }
+    }
+
+    /// Those that are called by their hash.
+    fn called(&self) -> [&Code; 8] {
+        let Self { commit, put_back: _, claim_turns, claim_sends, lease, threads, right, asleep, restore } =
+            self;
+        [commit, claim_turns, claim_sends, lease, threads, right, asleep, restore]
     }
 }
 
@@ -90,16 +132,27 @@ impl Redis {
         let prefix = format!("{{{}}}:", options.prefix);
         let (link, nodes) = Link::open(options, &prefix).await?;
         let server = soundness::check(&link, options).await?;
+        let id = agree_on_store(&link, &prefix).await?;
+        let journal = match &options.journal {
+            Some(journal) => Some(Journal::open(&journal.folder.join(&id), journal.keep)?),
+            None => None,
+        };
         let inner = Inner {
             link,
             prefix,
+            id,
             time: options.time.clone(),
             bells: Arc::default(),
             durability: server.durability,
             version: server.version,
-            scripts: Scripts::new(),
+            scripts: Scripts::new(journal.as_ref().map_or("", Journal::name)),
+            journal,
+            gate: RwLock::default(),
+            meeting: Mutex::default(),
         };
-        inner.agree_on_format().await?;
+        if inner.journal.is_some() {
+            inner.begin().await?;
+        }
         let inner = Arc::new(inner);
         let topic = inner.key("wake");
         let listening = tokio::spawn(Arc::clone(&inner.bells).listen(nodes, topic));
@@ -110,6 +163,26 @@ impl Redis {
     /// What of a commit outlives a crash of the server's machine.
     pub fn durability(&self) -> Durability {
         self.0.durability
+    }
+
+    /// Compares all that the journals in a folder know of the last hours with what is there; what is missing, a sentence each.
+    ///
+    /// # Errors
+    /// `Away`.
+    pub async fn missing(&self, folder: &Path) -> Result<Vec<String>, Error> {
+        let mut missing = Vec::new();
+        for folder in journal::places(&folder.join(&self.0.id)) {
+            missing.extend(self.0.missing(&folder, true).await?.iter().filter_map(heal::missed));
+        }
+        Ok(missing)
+    }
+
+    /// Puts back all that the journals in a folder know and Redis has forgotten.
+    ///
+    /// # Errors
+    /// `Away`.
+    pub async fn heal(&self, folder: &Path) -> Result<Healed, Error> {
+        self.0.heal(&journal::places(&folder.join(&self.0.id)), true).await
     }
 
     /// The server's version.
@@ -127,6 +200,34 @@ impl Drop for Redis {
 impl std::fmt::Debug for Redis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Redis").field("prefix", &self.0.prefix).finish_non_exhaustive()
+    }
+}
+
+/// Whether this build can read the store that is there; its name. One that is not there is begun.
+async fn agree_on_store(link: &Link, prefix: &str) -> Result<String, Error> {
+    let mut id = [0; 8];
+    getrandom::fill(&mut id).map_err(|error| Error::Away { why: format!("no random numbers: {error}") })?;
+    let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut there = Vec::new();
+    for (name, ours) in [("format", FORMAT), ("store", &id)] {
+        let (key, mut link) = (format!("{prefix}{name}"), link.clone());
+        let done: RedisResult<Option<String>> = async {
+            let () = redis::cmd("SET").arg(&key).arg(ours).arg("NX").query_async(&mut link).await?;
+            link.get(&key).await
+        }
+        .await;
+        there.push(done.map_err(|error| fault::away(&error))?.unwrap_or_default());
+    }
+    match there.as_slice() {
+        [format, id] if format == FORMAT => Ok(id.clone()),
+        _ => {
+            let why = format!(
+                "Redis holds a store of another build under this prefix (layout {}, this one reads {FORMAT}); use that \
+                 build, or another `store.prefix`",
+                there.first().map_or("none", String::as_str)
+            );
+            Err(Error::Refused { why })
+        }
     }
 }
 
@@ -149,7 +250,7 @@ async fn watch_memory(link: Link) {
 }
 
 impl Inner {
-    fn key(&self, name: &str) -> String {
+    pub(crate) fn key(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
 
@@ -172,42 +273,129 @@ impl Inner {
         (nanos.div_euclid(1000) + i128::from(nanos.rem_euclid(1000) > 0)).to_string()
     }
 
-    async fn agree_on_format(&self) -> Result<(), Error> {
-        let key = self.key("format");
-        let mut link = self.link.clone();
-        let done: RedisResult<Option<String>> = async {
-            let () = redis::cmd("SET").arg(&key).arg(FORMAT).arg("NX").query_async(&mut link).await?;
-            link.get(&key).await
-        }
-        .await;
-        match done.map_err(|error| fault::away(&error))?.as_deref() {
-            Some(FORMAT) => Ok(()),
-            other => {
-                let why = format!(
-                    "Redis holds a store of another build under this prefix (layout {}, this one reads {FORMAT}); use that \
-                     build, or another `store.prefix`",
-                    other.unwrap_or("none")
-                );
-                Err(Error::Refused { why })
+    /// Runs a script. The time comes first of its arguments.
+    pub(crate) async fn run(&self, script: &Code, args: &[&[u8]]) -> RedisResult<Value> {
+        self.run_noting(script, args, None).await
+    }
+
+    async fn run_noting(&self, script: &Code, args: &[&[u8]], batch: Option<&Encoded>) -> RedisResult<Value> {
+        let mut tries = 0;
+        loop {
+            let done = self.once(script, args, batch).await;
+            match done {
+                Err(error) if tries < TRIES && error.kind() == UNKNOWN_SCRIPT => self.meet().await?,
+                done => return done,
             }
+            tries += 1;
         }
     }
 
-    /// Runs a script. The time comes first of its arguments.
-    async fn run(&self, script: &Script, args: &[&[u8]]) -> RedisResult<Value> {
-        let mut invocation = script.prepare_invoke();
-        invocation.key(self.key("format")).arg(self.now());
-        for arg in args {
-            invocation.arg(*arg);
+    /// Calls a script. What it confirms is in the journal before anybody compares that with what is there.
+    async fn once(&self, script: &Code, args: &[&[u8]], batch: Option<&Encoded>) -> RedisResult<Value> {
+        let _open = match batch {
+            Some(_) => Some(self.gate.read().await),
+            None => None,
+        };
+        let value = self.call("EVALSHA", &script.1, args).await?;
+        if let (Some(journal), Some(batch)) = (&self.journal, batch)
+            && let Some(wrote) = wrote(batch, &value)
+        {
+            journal.note(&Entry::Batch(wrote));
         }
-        invocation.invoke_async(&mut self.link.clone()).await
+        Ok(value)
+    }
+
+    /// Runs a script that no server needs to know.
+    pub(crate) async fn eval(&self, script: &Code, args: &[&[u8]]) -> RedisResult<Value> {
+        self.call("EVAL", &script.0, args).await
+    }
+
+    async fn call(&self, how: &str, script: &str, args: &[&[u8]]) -> RedisResult<Value> {
+        let mut cmd = redis::cmd(how);
+        cmd.arg(script).arg(1).arg(self.key("format")).arg(self.now());
+        for arg in args {
+            cmd.arg(*arg);
+        }
+        cmd.query_async(&mut self.link.clone()).await
+    }
+
+    /// Meets a server that does not know our scripts: another one than before, or one that began anew. What it lacks is put back
+    /// before anything else is asked of it.
+    async fn meet(&self) -> RedisResult<()> {
+        let _one = self.meeting.lock().await;
+        if self.is_known().await? {
+            return Ok(());
+        }
+        if let Some(journal) = &self.journal {
+            tracing::warn!(
+                "this Redis is another one than before, or was started anew; what was written last is looked for"
+            );
+            let key = self.key("store");
+            let id: Option<String> = self.link.clone().get(key).await?;
+            if id.as_ref() == Some(&self.id) {
+                self.hold_up().await?;
+                let _shut = self.gate.write().await;
+                let healed = self.heal(&[journal.folder().to_path_buf()], false).await.map_err(|error| {
+                    RedisError::from((
+                        ErrorKind::Io,
+                        "what it forgot could not be put back",
+                        error.to_string(),
+                    ))
+                })?;
+                heal::tell(&healed);
+            } else {
+                // Some hours of it would be no store either.
+                tracing::error!(
+                    "the store is not in this Redis any more: it was emptied, or this is another one"
+                );
+            }
+        }
+        self.teach().await
+    }
+
+    /// At the start: what any process wrote here that has ended, and Redis has forgotten since, is put back.
+    async fn begin(&self) -> Result<(), Error> {
+        let ours = self.journal.as_ref().map(|journal| journal.folder().to_path_buf());
+        let left = ours.as_ref().and_then(|ours| ours.parent()).map(journal::left).unwrap_or_default();
+        let folders: Vec<PathBuf> = left.iter().map(|left| left.folder.clone()).chain(ours).collect();
+        heal::tell(&self.heal(&folders, false).await?);
+        self.teach().await.map_err(|error| fault::away(&error))
+    }
+
+    async fn is_known(&self) -> RedisResult<bool> {
+        let mut cmd = redis::cmd("SCRIPT");
+        cmd.arg("EXISTS");
+        self.scripts.called().iter().for_each(|script| {
+            cmd.arg(&script.1);
+        });
+        let known = <Vec<bool>>::from_redis_value(self.link.ask(cmd).await?)?;
+        Ok(known.iter().all(|known| *known))
+    }
+
+    /// Makes our scripts known.
+    async fn teach(&self) -> RedisResult<()> {
+        for script in self.scripts.called() {
+            let mut cmd = redis::cmd("SCRIPT");
+            cmd.arg("LOAD").arg(&script.0);
+            self.link.ask(cmd).await?;
+        }
+        Ok(())
     }
 
     /// Runs a script that may run twice, until its end was seen.
-    async fn run_surely(&self, script: &Script, args: &[&[u8]]) -> RedisResult<(Value, bool)> {
+    pub(crate) async fn run_surely(&self, script: &Code, args: &[&[u8]]) -> RedisResult<(Value, bool)> {
+        self.run_surely_noting(script, args, None).await
+    }
+
+    async fn run_surely_noting(
+        &self,
+        script: &Code,
+        args: &[&[u8]],
+        batch: Option<&Encoded>,
+    ) -> RedisResult<(Value, bool)> {
         let mut tries = 0;
         loop {
-            match self.run(script, args).await {
+            match self.run_noting(script, args, batch).await {
                 Ok(value) => return Ok((value, tries > 0)),
                 Err(error)
                     if tries < TRIES
@@ -225,20 +413,39 @@ impl Inner {
     async fn commit(&self, batch: &Encoded) -> Result<Version, Error> {
         let args = commit_args(batch)?;
         let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
-        let (value, _) =
-            self.run_surely(&self.scripts.commit, &args).await.map_err(|error| fault::away(&error))?;
-        let mut answer = texts(value)?;
-        let (said, about) = (answer.text()?, answer.text()?);
-        match said.as_str() {
-            "done" => Ok(Version(answer::number(&about)?)),
-            "duplicate" => Err(Error::Duplicate { key: about }),
-            "fenced" => Err(Error::Fenced { on: about }),
-            "conflict" => {
-                let actual = Version(answer::number(&about)?);
-                Err(Error::Conflict { thread: batch.thread.clone(), actual })
-            }
-            other => Err(damaged(format_args!("a commit says `{other}`"))),
+        let give_up = Instant::now() + HEALING_MAX;
+        loop {
+            let done = self.run_surely_noting(&self.scripts.commit, &args, Some(batch)).await;
+            let mut answer = Answer::of(done.map_err(|error| fault::away(&error))?.0)?;
+            let (said, about) = (answer.text()?, answer.text()?);
+            return match said.as_str() {
+                "done" => Ok(Version(answer::number(&about)?)),
+                "duplicate" => Err(Error::Duplicate { key: about }),
+                "fenced" => Err(Error::Fenced { on: about }),
+                "conflict" => {
+                    let actual = Version(answer::number(&about)?);
+                    Err(Error::Conflict { thread: batch.thread.clone(), actual })
+                }
+                "healing" if Instant::now() < give_up => {
+                    sleep(HEALING_REST).await;
+                    continue;
+                }
+                "healing" => {
+                    Err(Error::Away { why: "what Redis had forgotten is being put back".to_owned() })
+                }
+                other => Err(damaged(format_args!("a commit says `{other}`"))),
+            };
         }
+    }
+
+    /// Keeps a value.
+    async fn put(&self, name: &str, value: &[u8]) -> RedisResult<()> {
+        let _open = self.gate.read().await;
+        let () = self.link.clone().set(self.key(&format!("value:{name}")), value).await?;
+        if let Some(journal) = &self.journal {
+            journal.note(&Entry::Value { name: name.to_owned(), length: value.len(), bytes: value.to_vec() });
+        }
+        Ok(())
     }
 
     /// One look for work.
@@ -249,7 +456,8 @@ impl Inner {
         let away = |error: RedisError| fault::away(&error);
         match &claim.wanted {
             Wanted::Turns => {
-                let mut answer = texts(self.run(&self.scripts.claim_turns, &common).await.map_err(away)?)?;
+                let mut answer =
+                    Answer::of(self.run(&self.scripts.claim_turns, &common).await.map_err(away)?)?;
                 let next = next_due(&answer.text()?)?;
                 let mut work = Vec::new();
                 while let Some(on) = answer.next() {
@@ -262,7 +470,7 @@ impl Inner {
             }
             Wanted::Sends(channel) => {
                 let args = [common[0], common[1], common[2], channel.as_str().as_bytes()];
-                let mut answer = texts(self.run(&self.scripts.claim_sends, &args).await.map_err(away)?)?;
+                let mut answer = Answer::of(self.run(&self.scripts.claim_sends, &args).await.map_err(away)?)?;
                 let next = next_due(&answer.text()?)?;
                 let mut work = Vec::new();
                 while let Some(on) = answer.next() {
@@ -336,7 +544,7 @@ impl Inner {
     }
 
     /// A page of the names of one kind of key.
-    async fn scan(&self, kind: &str, from: &str) -> Result<Page<String>, Error> {
+    pub(crate) async fn scan(&self, kind: &str, from: &str) -> Result<Page<String>, Error> {
         let start = self.key(kind);
         let cursor = if from.is_empty() { "0" } else { from };
         let mut cmd = redis::cmd("SCAN");
@@ -523,8 +731,7 @@ impl Store for Redis {
 
     async fn put(&self, name: &str, value: &[u8]) -> Result<(), Error> {
         codec::refuse_large(name, value)?;
-        let key = self.0.key(&format!("value:{name}"));
-        self.0.link.clone().set(key, value).await.map_err(|error| fault::away(&error))
+        self.0.put(name, value).await.map_err(|error| fault::away(&error))
     }
 
     async fn values(&self, from: &str) -> Result<Page<String>, Error> {
@@ -558,10 +765,24 @@ impl Store for Redis {
     async fn let_go(&self, name: &str, by: &str) -> Result<(), Error> {
         self.0.right(name, by, "let go", Duration::ZERO).await.map(drop)
     }
+
+    async fn logs(&self, from: &str) -> Result<Page<ThreadId>, Error> {
+        let Page { items, next } = self.0.scan("log:", from).await?;
+        let items = items.iter().map(|name| answer::thread(name)).collect::<Result<_, _>>()?;
+        Ok(Page { items, next })
+    }
+
+    async fn reset(&self) -> Result<(), Error> {
+        self.0.reset().await
+    }
+
+    async fn restore(&self, messages: Vec<Sent>) -> Result<(), Error> {
+        self.0.restore(messages).await
+    }
 }
 
 /// An address or a platform's name of a message, as it stands in a key.
-fn place(channel: &ChannelName, place: &str) -> String {
+pub(crate) fn place(channel: &ChannelName, place: &str) -> String {
     format!("{}:{channel}:{place}", channel.as_str().len())
 }
 
@@ -577,9 +798,43 @@ fn next_due(text: &str) -> Result<Option<Duration>, Error> {
     }
 }
 
-fn texts(value: Value) -> Result<Answer, Error> {
-    let texts = <Vec<String>>::from_redis_value(value).map_err(|_| damaged("an answer is not text"))?;
-    Ok(Answer::new(texts))
+/// A batch for the journal, if it was confirmed.
+fn wrote(batch: &Encoded, answer: &Value) -> Option<Wrote> {
+    let answer = <Vec<String>>::from_redis_value(answer.clone()).ok()?;
+    let (said, after) = (answer.first()?, answer.get(1)?);
+    let after: u64 = after.parse().ok().filter(|_| said == "done")?;
+    let text = |(key, to, json): &(DeliveryKey, Address, String)| {
+        let place = place(&to.channel, to.place.as_str());
+        [key.as_str().to_owned(), to.channel.as_str().to_owned(), place, json.clone()]
+    };
+    Some(Wrote {
+        thread: batch.thread.as_str().to_owned(),
+        before: after.saturating_sub(batch.records.len() as u64),
+        // Of a commit that was asked for again it is not told any more.
+        on: answer.get(2).cloned().unwrap_or_default(),
+        records: batch
+            .records
+            .iter()
+            .map(|(at, format, json)| answer::log_entry(*at, *format, json))
+            .collect(),
+        keys: batch.keys.iter().map(|key| key.as_str().to_owned()).collect(),
+        outgoing: batch.outgoing.iter().map(text).collect(),
+        wake: batch.wake,
+        settle: batch.settle.as_ref().map(|(lease, ending, message)| {
+            (
+                lease.on.clone(),
+                ended(*ending).to_owned(),
+                message.as_ref().map(|name| name.as_str().to_owned()),
+            )
+        }),
+    })
+}
+
+fn ended(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Sent => "sent",
+        Ending::Dead => "dead",
+    }
 }
 
 /// A batch as `scripts/commit.lua` takes it.
@@ -607,10 +862,7 @@ fn commit_args(batch: &Encoded) -> Result<Vec<Vec<u8>>, Error> {
         None => (None, Ending::Dead, None),
     };
     args.extend(lease(settled));
-    args.push(text(match ending {
-        Ending::Sent => "sent",
-        Ending::Dead => "dead",
-    }));
+    args.push(text(ended(ending)));
     args.push(text(if message.is_some() { "1" } else { "0" }));
     args.push(text(message.map(channel::MessageRef::as_str).unwrap_or_default()));
     args.extend([count(batch.records.len()), count(batch.keys.len()), count(batch.outgoing.len())]);

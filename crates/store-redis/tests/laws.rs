@@ -43,6 +43,7 @@ async fn open(urls: Vec<String>, clock: Arc<dyn Clock>) -> Opened {
         timeout: Duration::from_secs(20),
         durability: Durability::EverySecond,
         time: Time::Of(clock),
+        journal: None,
     };
     Opened::new(Redis::open(&options).await.expect("a store"), ())
 }

@@ -30,6 +30,7 @@ fn options(url: &str) -> Options {
         timeout: Duration::from_secs(2),
         durability: Durability::None,
         time: Time::Server,
+        journal: None,
     }
 }
 

@@ -92,7 +92,11 @@ fn encode_record(thread: &ThreadId, record: Record) -> Result<(Timestamp, u16, S
     Ok((at, v, json))
 }
 
-fn encode_outgoing(outgoing: Outgoing) -> Result<(DeliveryKey, Address, String), Error> {
+/// A message as it is kept: its key, where it goes, and as JSON.
+///
+/// # Errors
+/// `Refused` where it would not read back.
+pub fn encode_outgoing(outgoing: Outgoing) -> Result<(DeliveryKey, Address, String), Error> {
     let json = json(&outgoing, &format!("message {}", outgoing.key))?;
     Ok((outgoing.key, outgoing.to, json))
 }

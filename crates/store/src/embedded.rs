@@ -10,6 +10,7 @@ mod hold;
 mod lease;
 mod query;
 mod readers;
+mod rebuild;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -239,6 +240,27 @@ impl Store for Embedded {
         let writer = self.writer()?;
         let (name, by) = hold::names(name, by)?;
         writer.write(move |desk| hold::let_go(desk, &name, &by)).await
+    }
+
+    async fn logs(&self, from: &str) -> Result<Page<ThreadId>, Error> {
+        let from = from.to_owned();
+        self.readers.read(move |sql| query::logs(sql, &from)).await
+    }
+
+    async fn reset(&self) -> Result<(), Error> {
+        self.writer()?.write(rebuild::reset).await
+    }
+
+    async fn restore(&self, messages: Vec<Sent>) -> Result<(), Error> {
+        let writer = self.writer()?;
+        let were: Vec<rebuild::Was> = messages
+            .into_iter()
+            .map(|Sent { thread, outgoing, state, message, error: _ }| {
+                let (key, to, json) = crate::codec::encode_outgoing(outgoing)?;
+                Ok(rebuild::Was { thread, key, to, json, state, message })
+            })
+            .collect::<Result<_, Error>>()?;
+        writer.write(move |desk| were.iter().try_for_each(|was| rebuild::restore(desk, was))).await
     }
 }
 

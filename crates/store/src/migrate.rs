@@ -6,11 +6,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use agent::{Event, ThreadId, Version};
-use channel::{ChannelName, DeliveryKey, InboundKey, Timestamp};
+use channel::{DeliveryKey, InboundKey, Timestamp};
 
 use crate::{
-    Again, Batch, CLAIM_MAX, Claim, Clock, Error, Lease, Page, SendState, Sent, SentQuery, Settle, Store,
-    Summary, THREADS_MAX, Wanted, Work,
+    Again, Batch, Claim, Error, Page, SendState, SentQuery, Store, Summary, THREADS_MAX, Wanted, Work,
 };
 
 /// Events that are written together.
@@ -41,7 +40,7 @@ pub struct Moved {
 ///
 /// # Errors
 /// `Refused` when the second is not empty, or does not hold in the end what the first does; the stores' own.
-pub async fn migrate(from: &dyn Store, to: &dyn Store, clock: &dyn Clock) -> Result<Moved, Error> {
+pub async fn migrate(from: &dyn Store, to: &dyn Store) -> Result<Moved, Error> {
     if !to.threads(0, 1).await?.is_empty() || !to.values("").await?.items.is_empty() {
         let why =
             "the store to move into is not empty; name a new file, or another `store.prefix`".to_owned();
@@ -62,11 +61,14 @@ pub async fn migrate(from: &dyn Store, to: &dyn Store, clock: &dyn Clock) -> Res
     moved.threads = threads.len();
     settled.sort();
     for (_, key) in settled {
-        for sent in from.sent(SentQuery::Key(key)).await? {
-            moved.settled += usize::from(settle(to, sent).await?);
-        }
+        let mut sent = from.sent(SentQuery::Key(key)).await?;
+        sent.retain(|sent| sent.state != SendState::Waiting);
+        moved.settled += sent.len();
+        to.restore(sent).await?;
     }
-    moved.waiting = waiting(from, to, clock.now()).await?;
+    let waiting = from.sent(SentQuery::Waiting).await?;
+    moved.waiting = waiting.len();
+    to.restore(waiting).await?;
     for summary in &threads {
         let (ours, theirs) =
             (to.load(&summary.thread, Version(0)).await?, from.load(&summary.thread, Version(0)).await?);
@@ -165,69 +167,14 @@ async fn log(
 }
 
 async fn bury(to: &dyn Store, thread: &ThreadId, why: &str) -> Result<(), Error> {
-    let taken = claim(to, Wanted::Turns, 1).await?;
-    match taken.first() {
-        Some(lease) if lease.on == thread.as_str() => {
+    let claim =
+        Claim { worker: WORKER.to_owned(), wanted: Wanted::Turns, max: 1, ttl: TTL, wait: Duration::ZERO };
+    match to.claim(claim).await?.first() {
+        Some(Work::Turn { lease, .. }) if lease.on == thread.as_str() => {
             to.release(lease, Again::Bury { why: why.to_owned() }).await
         }
         Some(_) | None => Err(somebody_works()),
     }
-}
-
-/// Moves a message that is at its end; whether it was.
-async fn settle(to: &dyn Store, sent: Sent) -> Result<bool, Error> {
-    let Sent { thread, outgoing, state, message, .. } = sent;
-    if state == SendState::Waiting {
-        return Ok(false);
-    }
-    let (key, channel) = (outgoing.key.clone(), outgoing.to.channel.clone());
-    to.commit(Batch { outgoing: vec![outgoing], ..Batch::new(thread.clone()) }).await?;
-    let taken = claim(to, Wanted::Sends(channel), 1).await?;
-    let Some(lease) = taken.into_iter().next() else { return Ok(false) };
-    if lease.on != key.as_str() {
-        return Err(somebody_works());
-    }
-    to.commit(Batch { settle: Some(Settle { lease, state, message }), ..Batch::new(thread) }).await?;
-    Ok(true)
-}
-
-/// Moves what waits. The first to each place may have been tried, and nobody saw its end: that is remembered.
-async fn waiting(from: &dyn Store, to: &dyn Store, now: Timestamp) -> Result<usize, Error> {
-    let mut count = 0;
-    let mut channels: Vec<ChannelName> = Vec::new();
-    for sent in from.sent(SentQuery::Waiting).await? {
-        let channel = sent.outgoing.to.channel.clone();
-        if !channels.contains(&channel) {
-            channels.push(channel);
-        }
-        to.commit(Batch { outgoing: vec![sent.outgoing], ..Batch::new(sent.thread) }).await?;
-        count += 1;
-    }
-    let mut first = Vec::new();
-    for channel in channels {
-        loop {
-            let taken = claim(to, Wanted::Sends(channel.clone()), CLAIM_MAX).await?;
-            if taken.is_empty() {
-                break;
-            }
-            first.extend(taken);
-        }
-    }
-    for lease in &first {
-        to.release(lease, Again::Retry { at: now, why: "moved from another store".to_owned() }).await?;
-    }
-    Ok(count)
-}
-
-async fn claim(to: &dyn Store, wanted: Wanted, max: usize) -> Result<Vec<Lease>, Error> {
-    let claim = Claim { worker: WORKER.to_owned(), wanted, max, ttl: TTL, wait: Duration::ZERO };
-    let work = to.claim(claim).await?;
-    Ok(work
-        .into_iter()
-        .map(|work| match work {
-            Work::Turn { lease, .. } | Work::Send { lease, .. } => lease,
-        })
-        .collect())
 }
 
 fn somebody_works() -> Error {

@@ -64,7 +64,7 @@ pub trait Store: Send + Sync {
     /// `Away`.
     async fn latest(&self, home: &Home) -> Result<Option<ThreadId>, Error>;
 
-    /// Threads in the order they were last written, latest first, at most `limit` of them (and [`THREADS_MAX`]) after
+    /// Threads in the order their last events were written (one without events: as it came to be), latest first, at most `limit` of them (and [`THREADS_MAX`]) after
     /// `skip`.
     ///
     /// # Errors
@@ -125,6 +125,27 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// As [`Store::hold`].
     async fn let_go(&self, name: &str, by: &str) -> Result<(), Error>;
+
+    /// Threads that have a log, whatever else the store knows of them: a page of them, as of [`Store::values`].
+    ///
+    /// # Errors
+    /// `Away`.
+    async fn logs(&self, from: &str) -> Result<Page<ThreadId>, Error>;
+
+    /// Forgets all that follows from the logs: what is due, leases, deadlines, who was set aside, the outbox. Every thread is
+    /// asleep at the end of its log afterwards. Logs, kept values, names of inbounds, generations and rights stay. It may be
+    /// begun again after it broke off. Nobody may work on the store meanwhile.
+    ///
+    /// # Errors
+    /// `Refused` where it is seen that somebody does, or by a store that was opened for reading; `Away`.
+    async fn reset(&self) -> Result<(), Error>;
+
+    /// Puts messages into the outbox as they were, behind those that are there. One that waits counts as tried before, so that
+    /// its channel looks whether it arrived. One whose key is in the outbox already is left as it is.
+    ///
+    /// # Errors
+    /// `Refused` for what would not read back, or by a store that was opened for reading; `Away`: some of them may be there.
+    async fn restore(&self, messages: Vec<Sent>) -> Result<(), Error>;
 }
 
 /// What is written together.
@@ -327,7 +348,7 @@ pub struct Summary {
     pub thread: ThreadId,
     /// How many events it has.
     pub version: Version,
-    /// When it was last written.
+    /// When its last event was written.
     pub updated: Timestamp,
     /// When it is due; none when it sleeps without a deadline. While a worker has it: when the lease expires.
     pub due: Option<Timestamp>,

@@ -176,6 +176,43 @@ impl Store for MemoryStore {
         }
         Ok(())
     }
+
+    async fn logs(&self, _from: &str) -> Result<Page<ThreadId>, Error> {
+        let state = self.state();
+        let logs = state.threads.iter().filter(|(_, thread)| !thread.records.is_empty());
+        Ok(Page { items: logs.map(|(id, _)| id.clone()).collect(), next: None })
+    }
+
+    async fn reset(&self) -> Result<(), Error> {
+        let mut state = self.state();
+        state.messages.clear();
+        for thread in state.threads.values_mut() {
+            thread.updated = thread.records.last().map_or(thread.updated, |record| record.at);
+        }
+        let mut threads: Vec<(&ThreadId, &mut Thread)> = state.threads.iter_mut().collect();
+        threads.sort_by(|(a, x), (b, y)| (x.updated, a).cmp(&(y.updated, b)));
+        for (place, (_, thread)) in (1..).zip(threads) {
+            thread.written = place;
+            thread.duty = Duty { epoch: thread.duty.epoch, ..Duty::default() };
+        }
+        Ok(())
+    }
+
+    async fn restore(&self, messages: Vec<Sent>) -> Result<(), Error> {
+        let now = self.clock.now();
+        let mut state = self.state();
+        for Sent { thread, outgoing, state: was, message: name, error: _ } in messages {
+            if state.message(outgoing.key.as_str()).is_none() {
+                let attempts = u32::from(was == SendState::Waiting);
+                let duty = Duty { due: Some(now), attempts, ..Duty::default() };
+                let (error, since) = (None, Some(now));
+                state.messages.push(Message { thread, outgoing, state: was, name, error, since, duty });
+            }
+        }
+        drop(state);
+        self.bell.notify_waiters();
+        Ok(())
+    }
 }
 
 #[derive(Default)]
@@ -306,9 +343,11 @@ impl State {
         }
         self.writes += 1;
         let thread = self.threads.entry(id).or_default();
+        if !records.is_empty() || thread.written == 0 {
+            thread.updated = now;
+            thread.written = self.writes;
+        }
         thread.records.extend(records);
-        thread.updated = now;
-        thread.written = self.writes;
         if wake {
             thread.duty.wake(now);
         }

@@ -73,10 +73,51 @@ impl RedisServer {
         (self.keeper, self.pid) = (keeper, pid);
     }
 
+    /// How its files are now. What it has answered is in them only where it flushes always, and nobody writes.
+    ///
+    /// # Panics
+    /// When they cannot be copied: a test would not be one.
+    #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    pub fn remember(&self) -> Moment {
+        let copy = tempfile::tempdir().unwrap();
+        copy_files(self.folder.path(), copy.path()).unwrap();
+        Moment(copy)
+    }
+
+    /// Dies, and starts again as it was: it has forgotten what came since.
+    ///
+    /// # Panics
+    /// When its files cannot be replaced.
+    #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    pub fn go_back(&mut self, moment: &Moment) {
+        self.kill();
+        let _ = std::fs::remove_dir_all(self.folder.path().join("appendonlydir"));
+        copy_files(moment.0.path(), self.folder.path()).unwrap();
+        self.restart();
+    }
+
     /// Says a command, and gives the answer as it comes over the wire.
     pub fn say(&self, words: &[&str]) -> String {
         say(self.port, words).unwrap()
     }
+}
+
+/// The files of a server as they were.
+#[derive(Debug)]
+pub struct Moment(tempfile::TempDir);
+
+fn copy_files(from: &Path, to: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            std::fs::create_dir_all(&target)?;
+            copy_files(&entry.path(), &target)?;
+        } else if entry.file_type()?.is_file() {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 impl Drop for RedisServer {

@@ -15,6 +15,7 @@ pub mod log;
 pub mod migrate;
 pub mod outbox;
 pub mod property;
+pub mod rebuild;
 pub mod wake;
 
 use std::{any::Any, sync::Arc, time::Duration};
@@ -135,6 +136,11 @@ macro_rules! store_laws {
             $crate::store_laws!(@laws $open, migrate:
                 everything_arrives_in_another_store_and_comes_back,
                 a_store_that_is_not_empty_is_not_moved_into,
+            );
+            $crate::store_laws!(@laws $open, rebuild:
+                a_reset_leaves_the_logs_asleep,
+                what_is_restored_is_what_it_was,
+                every_log_is_listed,
             );
             $crate::store_laws!(@laws $open, property:
                 any_history_agrees_with_the_reference,

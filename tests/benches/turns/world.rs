@@ -358,4 +358,16 @@ impl Store for Counted {
     async fn let_go(&self, name: &str, by: &str) -> Result<(), Error> {
         self.count(Op::Other, self.inner.let_go(name, by)).await
     }
+
+    async fn logs(&self, from: &str) -> Result<Page<ThreadId>, Error> {
+        self.count(Op::Other, self.inner.logs(from)).await
+    }
+
+    async fn reset(&self) -> Result<(), Error> {
+        self.count(Op::Other, self.inner.reset()).await
+    }
+
+    async fn restore(&self, messages: Vec<Sent>) -> Result<(), Error> {
+        self.count(Op::Other, self.inner.restore(messages)).await
+    }
 }

@@ -180,6 +180,7 @@ impl World {
             timeout: SOON,
             durability: Durability::None,
             time: Time::Server,
+            journal: None,
         };
         Box::new(Redis::open(&options).await.unwrap())
     }

@@ -442,7 +442,8 @@ fn each_refusal_is_explained_to_its_sender_alone() {
             what: None,
         }));
         let tickets = tickets();
-        let press = agent::Press { tickets: &tickets, capabilities: &|_| None, secrets: &|_| Vec::new() };
+        let press =
+            agent::Press { tickets: &tickets, capabilities: &|_| None, secrets: &|_| Some(Vec::new()) };
         let sent = agent::outgoing(&story.thread, seq, &press);
         let [message] = &sent[..] else { panic!("{sent:#?}") };
         let Content::Text(text) = &message.content else { panic!("{sent:#?}") };

@@ -311,7 +311,7 @@ fn all_outgoing(thread: &Thread, amends: bool) -> Vec<channel::Outgoing> {
     let press = Press {
         tickets: &tickets,
         capabilities: &|_| Some(capabilities(amends)),
-        secrets: &|_| vec!["id".to_owned()],
+        secrets: &|_| Some(vec!["id".to_owned()]),
     };
     (0..thread.version().0).flat_map(|n| outgoing(thread, Seq(n), &press)).collect()
 }

@@ -22,7 +22,7 @@ fn sent(story: &Story, seq: Seq, amending: &[&str]) -> Vec<Outgoing> {
         })
     };
     let secrets =
-        |tool: &str| story.agent.spec().tools.get(tool).map(|t| t.secret.clone()).unwrap_or_default();
+        |tool: &str| Some(story.agent.spec().tools.get(tool).map(|t| t.secret.clone()).unwrap_or_default());
     let press = Press { tickets: &tickets, capabilities: &capabilities, secrets: &secrets };
     outgoing(&story.thread, seq, &press)
 }
@@ -42,6 +42,18 @@ fn words(message: &Outgoing) -> &Text {
     match &message.content {
         Content::Text(text) => text,
         Content::Card(card) => panic!("these are no words: {card:?}"),
+    }
+}
+
+/// Without its agent nobody knows which of the arguments are secret.
+#[test]
+fn a_card_of_an_unknown_agent_shows_no_argument() {
+    let mut story = Story::new(&[]);
+    let (id, _) = story.asks_approval("deploy", json!({ "version": "v1", "token": "hunter2" }));
+    let press = Press { tickets: &Tickets::new([7; 32]), capabilities: &|_| None, secrets: &|_| None };
+    for message in outgoing(&story.thread, id.0, &press) {
+        assert!(card(&message).fields.is_empty());
+        assert!(card(&message).choices.iter().all(|choice| choice.form.is_empty()));
     }
 }
 

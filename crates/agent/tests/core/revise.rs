@@ -114,7 +114,7 @@ fn taking_the_request_back_ends_it_and_closes_its_card() {
     assert_eq!(story.phase(), Phase::Cancelled);
     assert!(story.thread.settled_by(id).is_some());
     let tickets = Tickets::new([3; 32]);
-    let press = Press { tickets: &tickets, capabilities: &|_| None, secrets: &|_| Vec::new() };
+    let press = Press { tickets: &tickets, capabilities: &|_| None, secrets: &|_| Some(Vec::new()) };
     let last = agent::Seq(story.thread.version().0 - 1);
     assert!(!outgoing(&story.thread, last, &press).is_empty(), "the card stays open");
 }
@@ -280,7 +280,7 @@ fn the_form_is_offered_where_a_channel_can_show_it_and_hides_secrets() {
     let tickets = Tickets::new([3; 32]);
     let choices = |forms: bool| {
         let capabilities = |_: &channel::ChannelName| Some(can(forms));
-        let secrets = |_: &str| vec!["token".to_owned()];
+        let secrets = |_: &str| Some(vec!["token".to_owned()]);
         let press = Press { tickets: &tickets, capabilities: &capabilities, secrets: &secrets };
         let sent = outgoing(&story.thread, id.0, &press);
         let Content::Card(card) = sent[0].content.clone() else { panic!("no card") };

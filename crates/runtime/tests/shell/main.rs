@@ -7,6 +7,7 @@ mod accept;
 mod alone;
 mod deliver;
 mod grave;
+mod rebuild;
 mod serve;
 mod signs;
 mod turn;

@@ -3,6 +3,7 @@
 local worker, ttl, most, channel = ARGV[2], number(ARGV[3]), number(ARGV[4]), ARGV[5]
 local D = P .. 'due:' .. channel
 local taken = { '' }
+if healing() then return { '50000' } end
 if most > 0 then
   for _, key in ipairs(redis.call('ZRANGEBYSCORE', D, '-inf', text(now), 'LIMIT', 0, most)) do
     local O = P .. 'out:' .. key

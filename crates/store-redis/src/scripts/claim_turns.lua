@@ -3,6 +3,7 @@
 local worker, ttl, most = ARGV[2], number(ARGV[3]), number(ARGV[4])
 local D = P .. 'due'
 local taken = { '' }
+if healing() then return { '50000' } end
 if most > 0 then
   for _, thread in ipairs(redis.call('ZRANGEBYSCORE', D, '-inf', text(now), 'LIMIT', 0, most)) do
     local T = P .. 'thread:' .. thread

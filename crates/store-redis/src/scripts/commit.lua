@@ -4,10 +4,14 @@ local fence, fence_epoch, wake, keep = ARGV[7], ARGV[8], ARGV[9] == '1', ARGV[10
 local settle, settle_epoch, ending, named, message = ARGV[11], ARGV[12], ARGV[13], ARGV[14] == '1', ARGV[15]
 local records, keys, outgoing = number(ARGV[16]), number(ARGV[17]), number(ARGV[18])
 local at = 18
+local stands_on = puts_back and table.remove(ARGV) or ''
 
 local T = P .. 'thread:' .. thread
-local found = redis.call('HMGET', T, 'version', 'commits', 'worker', 'buried')
-local version, commits, worker = number(found[1]), found[2] or '', found[3]
+local found = redis.call('HMGET', T, 'version', 'commits', 'worker', 'buried', 'chain')
+local version, commits, worker, chain = number(found[1]), found[2] or '', found[3], found[5] or ''
+
+-- Redis has forgotten something, and who knows it puts it back first (`puts_back`, which stands before this).
+if healing() and not puts_back then return { 'healing', '' } end
 
 -- The same commit again, because its answer was lost: sixteen bytes for each of the last few, its id and its version.
 for n = 1, #commits, 16 do
@@ -21,24 +25,37 @@ for n = at + records + 1, at + records + keys do
 end
 if fence ~= '' and not (fence == thread and held(T, fence_epoch)) then return { 'fenced', fence } end
 local S = P .. 'out:' .. settle
-if settle ~= '' and not (held(S, settle_epoch) and redis.call('HGET', S, 'state') == 'waiting') then
-  return { 'fenced', settle }
+if settle ~= '' then
+  local state = redis.call('HGET', S, 'state')
+  if puts_back and state and state ~= 'waiting' then
+    settle = ''
+  elseif state ~= 'waiting' or not (puts_back or held(S, settle_epoch)) then
+    return { 'fenced', settle }
+  end
 end
 if expect ~= '' and number(expect) ~= version then return { 'conflict', text(version) } end
+if puts_back and stands_on ~= '' and chain ~= stands_on then return { 'late', text(version) } end
 
 local after = version + records
 commits = string.sub(commits .. id .. struct.pack('>d', after), -64)
-redis.call('HSET', T, 'version', text(after), 'updated', text(now), 'commits', commits)
-local order = text(redis.call('INCR', P .. 'order'))
-redis.call('ZADD', P .. 'written', order, thread)
-redis.call('ZADD', P .. 'buried', 'XX', order, thread)
+redis.call('HSET', T, 'version', text(after), 'commits', commits)
+if records > 0 or not found[1] then
+  local order = text(redis.call('INCR', P .. 'order'))
+  redis.call('HSET', T, 'updated', text(now))
+  redis.call('ZADD', P .. 'written', order, thread)
+  redis.call('ZADD', P .. 'buried', 'XX', order, thread)
+end
 local H = P .. 'home:' .. home
 if number(redis.call('GET', H)) < generation then redis.call('SET', H, text(generation)) end
 
 if records > 0 then
-  local log = {}
-  for n = 1, records do log[n] = ARGV[at + n] end
+  local log, links = {}, chain
+  for n = 1, records do
+    log[n] = ARGV[at + n]
+    links = link(links, log[n])
+  end
   chunked('RPUSH', P .. 'log:' .. thread, log)
+  redis.call('HSET', T, 'chain', links)
 end
 for n = at + records + 1, at + records + keys do
   redis.call('SET', P .. 'key:' .. ARGV[n], thread, 'PX', keep)
@@ -95,4 +112,4 @@ for n = at + records + keys + 1, at + records + keys + outgoing * 4, 4 do
     end
   end
 end
-return { 'done', text(after) }
+return { 'done', text(after), chain }

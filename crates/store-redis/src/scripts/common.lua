@@ -36,6 +36,16 @@ local function take(key, worker)
   return epoch
 end
 
+-- What a log is up to an event, in a few letters: of what it was before, and of the event.
+local function link(chain, entry)
+  return redis.sha1hex(chain .. entry)
+end
+
+-- Whether something that Redis forgot is being put back: nothing is taken and nothing written meanwhile.
+local function healing()
+  return redis.call('EXISTS', P .. 'healing') == 1
+end
+
 -- How long until the first of a set falls due, or nothing.
 local function next_due(set)
   local first = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')

@@ -87,8 +87,8 @@ fn write_thread(desk: &mut Desk<'_>, batch: &Encoded, version: Version) -> Resul
              VALUES (?1, ?2, ?3, ?4, ?5, (SELECT coalesce(max(written), 0) + 1 FROM thread), iif(?6, ?5, NULL))
              ON CONFLICT (id) DO UPDATE SET
                  version = excluded.version,
-                 updated = excluded.updated,
-                 written = excluded.written,
+                 updated = iif(excluded.version > version, excluded.updated, updated),
+                 written = iif(excluded.version > version, excluded.written, written),
                  woken = iif(?6 AND worker IS NOT NULL, 1, woken),
                  attempts = iif(?6 AND buried, 0, attempts),
                  buried = iif(?6, 0, buried),

@@ -138,6 +138,20 @@ pub(super) fn keys(sql: &Connection, after: &str) -> Result<Page<(InboundKey, Th
     Ok(Page { items, next })
 }
 
+/// The names of threads that have a log, after this one.
+pub(super) fn logs(sql: &Connection, after: &str) -> Result<Page<ThreadId>, Fault> {
+    let mut select = sql.prepare_cached(
+        "SELECT DISTINCT thread FROM event WHERE thread > ?1 OR ?1 = '' ORDER BY thread LIMIT ?2",
+    )?;
+    let mut rows = select.query(params![after, PAGE])?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        items.push(codec::parse_thread(&row.get::<_, String>(0)?)?);
+    }
+    let next = items.last().filter(|_| items.len() as i64 == PAGE).map(|last| last.as_str().to_owned());
+    Ok(Page { items, next })
+}
+
 fn read_sent(row: &Row<'_>) -> Result<Sent, Fault> {
     let key: String = row.get(0)?;
     let thread = codec::parse_thread(&row.get::<_, String>(1)?)?;

@@ -45,6 +45,12 @@ pub enum Op<'a> {
     Hold(&'a str),
     /// [`Store::let_go`].
     LetGo(&'a str),
+    /// [`Store::logs`].
+    Logs,
+    /// [`Store::reset`].
+    Reset,
+    /// [`Store::restore`].
+    Restore,
 }
 
 /// How it fails.
@@ -211,5 +217,17 @@ impl Store for StoreDouble {
 
     async fn let_go(&self, name: &str, by: &str) -> Result<(), Error> {
         self.through(Op::LetGo(name), self.inner.let_go(name, by)).await
+    }
+
+    async fn logs(&self, from: &str) -> Result<Page<ThreadId>, Error> {
+        self.through(Op::Logs, self.inner.logs(from)).await
+    }
+
+    async fn reset(&self) -> Result<(), Error> {
+        self.through(Op::Reset, self.inner.reset()).await
+    }
+
+    async fn restore(&self, messages: Vec<Sent>) -> Result<(), Error> {
+        self.through(Op::Restore, self.inner.restore(messages)).await
     }
 }

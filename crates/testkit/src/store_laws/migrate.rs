@@ -43,10 +43,10 @@ pub async fn everything_arrives_in_another_store_and_comes_back(open: &impl Open
     world.store.put("cursor", b"7").await.unwrap();
 
     let other: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(world.clock.clone())));
-    let there = migrate(world.store.as_ref(), other.as_ref(), &world.clock).await.unwrap();
+    let there = migrate(world.store.as_ref(), other.as_ref()).await.unwrap();
     assert_eq!((there.threads, there.settled, there.waiting, there.keys, there.values), (4, 2, 3, 4, 1));
     let back = World::new(open).await;
-    let again = migrate(other.as_ref(), back.store.as_ref(), &world.clock).await.unwrap();
+    let again = migrate(other.as_ref(), back.store.as_ref()).await.unwrap();
     assert_eq!(again, there);
 
     for name in &names {
@@ -84,9 +84,9 @@ pub async fn a_store_that_is_not_empty_is_not_moved_into(open: &impl Open) {
     world.wake(&thread("a"), "one").await;
     let full = MemoryStore::new(Arc::new(world.clock.clone()));
     full.put("ticket-key", b"x").await.unwrap();
-    let refused = migrate(&full, world.store.as_ref(), &world.clock).await;
+    let refused = migrate(&full, world.store.as_ref()).await;
     assert!(matches!(&refused, Err(Error::Refused { why }) if why.contains("not empty")), "{refused:?}");
-    let refused = migrate(world.store.as_ref(), &full, &world.clock).await;
+    let refused = migrate(world.store.as_ref(), &full).await;
     assert!(matches!(refused, Err(Error::Refused { .. })));
     assert_eq!(world.store.load(&thread("a"), Version(0)).await.unwrap().len(), 1);
 }

@@ -10,7 +10,7 @@ use proptest::{
     prelude::{Just, Strategy, any, prop_oneof},
     test_runner::{Config, TestCaseError, TestRunner},
 };
-use store::{Again, Batch, CLAIM_MAX, Clock, Error, Lease, SendState, SentQuery, Settle, Store, Work};
+use store::{Again, Batch, CLAIM_MAX, Clock, Error, Lease, SendState, Sent, SentQuery, Settle, Store, Work};
 use tokio::{runtime::Handle, task::spawn_blocking};
 
 use super::{Open, TTL, World, address, key, message, sends, thread, turns};
@@ -61,6 +61,8 @@ enum Op {
     Put(u8, Vec<u8>),
     Hold { name: u8, by: u8, ttl: u64 },
     LetGo { name: u8, by: u8 },
+    Reset,
+    Restore { thread: usize, place: usize, name: u8, state: SendState },
 }
 
 #[derive(Clone, Debug)]
@@ -92,6 +94,7 @@ fn op() -> impl Strategy<Value = Op> {
         .prop_map(|(thread, expect, fence, events, keys, outgoing, wake, settle)| {
             Op::Commit(Change { thread, expect, fence, events, keys, outgoing, wake, settle })
         });
+    let state = prop_oneof![Just(SendState::Waiting), Just(SendState::Sent), Just(SendState::Dead)];
     prop_oneof![
         6 => change,
         3 => Just(Op::Turns),
@@ -106,6 +109,9 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0..3_u8, vec(any::<u8>(), 0..4)).prop_map(|(name, value)| Op::Put(name, value)),
         2 => (0..2_u8, 0..3_u8, 0..8_u64).prop_map(|(name, by, ttl)| Op::Hold { name, by, ttl }),
         1 => (0..2_u8, 0..3_u8).prop_map(|(name, by)| Op::LetGo { name, by }),
+        1 => Just(Op::Reset),
+        1 => (0..THREADS, 0..PLACES, any::<u8>(), state)
+            .prop_map(|(thread, place, name, state)| Op::Restore { thread, place, name, state }),
     ]
 }
 
@@ -200,6 +206,22 @@ impl Pair {
                     said(self.world.store.let_go(&name, &by).await),
                     said(self.reference.let_go(&name, &by).await),
                 )
+            }
+            Op::Reset => {
+                // Nobody works on the store meanwhile.
+                self.leases.clear();
+                (said(self.world.store.reset().await), said(self.reference.reset().await))
+            }
+            Op::Restore { thread: n, place, name, state } => {
+                let thread = thread(&n.to_string());
+                // Messages are put back for threads that are there.
+                if self.version(&thread).await == Version(0) {
+                    return (String::new(), String::new());
+                }
+                let outgoing = message(&thread, &place.to_string(), &format!("{}", name % 16));
+                let message = (state == SendState::Sent).then(|| MessageRef::new(format!("name {n}")));
+                let sent = vec![Sent { thread, outgoing, state, message, error: None }];
+                (said(self.world.store.restore(sent.clone()).await), said(self.reference.restore(sent).await))
             }
         }
     }

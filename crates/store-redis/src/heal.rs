@@ -1,0 +1,283 @@
+//! What Redis has forgotten is noticed, said, and put back.
+//!
+//! Redis may go back: a replica takes over that had not heard of the last writes, or it starts again from a file that lacks them. To
+//! whom it was confirmed, it is lost. A server that goes back is another one, or began anew, and such a one knows no scripts. Ours
+//! have a line with the name of our journal at their head, so that no other gateway makes them known for us: who is told that his
+//! script is unknown meets a new server, and before anything else is asked of it, compares what he wrote last with what is there.
+//! Meanwhile nobody takes or writes anything (`healing`), for as long as it takes each gateway to come by.
+//!
+//! What one gateway wrote may stand on what another one did: so each tries until that is there. Where a log has gone on without what
+//! is missing, what people said is said again, at its end; what a worker did is not, and is told as lost.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use redis::{FromRedisValue, RedisResult, Value};
+use store::{Error, KEYS_KEPT};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    answer, fault,
+    journal::{self, Entry, Wrote},
+    store::Inner,
+};
+
+/// How long nothing is taken or written: each gateway comes by once a second at least.
+const HEALING: Duration = Duration::from_secs(3);
+/// How long something is tried that stands on what others have to put back.
+const PATIENCE: Duration = Duration::from_millis(2_500);
+/// How long between two tries.
+const REST: Duration = Duration::from_millis(50);
+/// Entries that are looked for at once; when so many in a row are there, the older ones are too: Redis forgets from the end.
+const TOGETHER: usize = 100;
+
+/// What became of what was missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Healed {
+    /// Writes that are there again.
+    pub back: usize,
+    /// Those that are not, a sentence each.
+    pub lost: Vec<String>,
+}
+
+/// Whether an entry is in the store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum There {
+    Yes,
+    No,
+    /// It leaves no trace of its own.
+    Unknown,
+}
+
+/// What came of putting an entry back.
+enum Put {
+    Done,
+    /// What it stands on is not there.
+    Early,
+    /// The log has gone on without it.
+    Late,
+}
+
+impl Inner {
+    /// What of a journal is not in the store, oldest first. The whole of it is looked through only where it is asked for.
+    pub(crate) async fn missing(&self, folder: &Path, whole: bool) -> Result<Vec<Entry>, Error> {
+        let (mut found, mut in_a_row) = (Vec::new(), 0);
+        'files: for file in journal::files(folder) {
+            let mut entries = journal::read(&file);
+            while !entries.is_empty() {
+                let part = entries.split_off(entries.len().saturating_sub(TOGETHER));
+                for (entry, there) in self.look_for(part).await? {
+                    in_a_row =
+                        if there == There::No { 0 } else { in_a_row + usize::from(there == There::Yes) };
+                    found.push((entry, there));
+                }
+                if in_a_row >= TOGETHER && !whole {
+                    break 'files;
+                }
+            }
+        }
+        // What leaves no trace is only doubtful where something older is missing.
+        let oldest = found.iter().rposition(|(_, there)| *there == There::No);
+        found.truncate(oldest.map_or(0, |oldest| oldest + 1));
+        let missing = found.into_iter().rev().filter(|(_, there)| *there != There::Yes);
+        Ok(missing.map(|(entry, _)| entry).collect())
+    }
+
+    /// Whether these entries are there; the youngest first.
+    async fn look_for(&self, entries: Vec<Entry>) -> Result<Vec<(Entry, There)>, Error> {
+        let mut pipe = redis::pipe();
+        for entry in &entries {
+            match entry {
+                Entry::Batch(wrote) => {
+                    let last = wrote.before + wrote.records.len().max(1) as u64 - 1;
+                    pipe.cmd("LRANGE")
+                        .arg(self.key(&format!("log:{}", wrote.thread)))
+                        .arg(wrote.before)
+                        .arg(last)
+                }
+                Entry::Value { name, .. } => {
+                    pipe.cmd("GETRANGE").arg(self.key(&format!("value:{name}"))).arg(0).arg(-1)
+                }
+            };
+        }
+        let found: Vec<Value> =
+            pipe.query_async(&mut self.link.clone()).await.map_err(|error| fault::away(&error))?;
+        let look = |(entry, found): (Entry, Value)| {
+            let there = match &entry {
+                Entry::Batch(wrote) if wrote.records.is_empty() => There::Unknown,
+                Entry::Batch(wrote) => match Vec::<String>::from_redis_value(found) {
+                    Ok(log) if log == wrote.records => There::Yes,
+                    Ok(_) | Err(_) => There::No,
+                },
+                Entry::Value { bytes, .. } => match Vec::<u8>::from_redis_value(found) {
+                    Ok(kept) if kept == *bytes => There::Yes,
+                    // Another one is there, which may be younger.
+                    Ok(kept) if !kept.is_empty() => There::Unknown,
+                    Ok(_) | Err(_) => There::No,
+                },
+            };
+            (entry, there)
+        };
+        Ok(entries.into_iter().zip(found).map(look).rev().collect())
+    }
+
+    /// Puts back what is missing of these journals.
+    pub(crate) async fn heal(&self, folders: &[PathBuf], whole: bool) -> Result<Healed, Error> {
+        let mut healed = Healed::default();
+        let mut missing = Vec::new();
+        for folder in folders {
+            missing.extend(self.missing(folder, whole).await?);
+        }
+        if missing.is_empty() {
+            return Ok(healed);
+        }
+        let away = |error| fault::away(&error);
+        let until = Instant::now() + PATIENCE;
+        loop {
+            self.hold_up().await.map_err(away)?;
+            let (mut early, mut behind) = (Vec::new(), BTreeSet::new());
+            let last_try = Instant::now() >= until;
+            for entry in missing {
+                let put = match &entry {
+                    Entry::Batch(wrote) if behind.contains(&wrote.thread) => Put::Early,
+                    Entry::Batch(wrote) => self.put_back(wrote).await?,
+                    Entry::Value { name, bytes, .. } => self.keep_again(name, bytes).await.map_err(away)?,
+                };
+                match (put, entry) {
+                    (Put::Done, _) => healed.back += 1,
+                    (Put::Early, Entry::Batch(wrote)) if !last_try => {
+                        behind.insert(wrote.thread.clone());
+                        early.push(Entry::Batch(wrote));
+                    }
+                    (_, Entry::Batch(wrote)) => match self.say_again(&wrote).await? {
+                        true => healed.back += 1,
+                        false => healed.lost.push(lost(&wrote)),
+                    },
+                    (_, Entry::Value { .. }) => {}
+                }
+            }
+            if early.is_empty() {
+                return Ok(healed);
+            }
+            missing = early;
+            sleep(REST).await;
+        }
+    }
+
+    /// Nobody takes or writes anything for a while.
+    pub(crate) async fn hold_up(&self) -> RedisResult<()> {
+        let mut cmd = redis::cmd("SET");
+        cmd.arg(self.key("healing")).arg(1).arg("PX").arg(HEALING.as_millis().to_string());
+        cmd.query_async(&mut self.link.clone()).await
+    }
+
+    /// Puts a batch back at its place.
+    async fn put_back(&self, wrote: &Wrote) -> Result<Put, Error> {
+        let expect = if wrote.records.is_empty() { String::new() } else { wrote.before.to_string() };
+        let (said, about) = self.write_again(wrote, &expect, true).await?;
+        Ok(match said.as_str() {
+            // Known by its name: it came in again by itself.
+            "done" | "duplicate" => Put::Done,
+            "late" => Put::Late,
+            "conflict" if answer::number(&about)? > wrote.before => {
+                let there = self.look_for(vec![Entry::Batch(wrote.clone())]).await?;
+                match there.first() {
+                    Some((_, There::Yes)) => Put::Done,
+                    Some((_, There::No | There::Unknown)) | None => Put::Late,
+                }
+            }
+            _ => Put::Early,
+        })
+    }
+
+    /// Writes what people said at the end of a log that has gone on without it; whether it was that.
+    async fn say_again(&self, wrote: &Wrote) -> Result<bool, Error> {
+        if wrote.keys.is_empty() {
+            return Ok(false);
+        }
+        // Messages are named by the places of events: at other places they would be others.
+        let (said, _) = self.write_again(wrote, "", false).await?;
+        Ok(matches!(said.as_str(), "done" | "duplicate"))
+    }
+
+    async fn write_again(&self, wrote: &Wrote, expect: &str, all: bool) -> Result<(String, String), Error> {
+        let thread = answer::thread(&wrote.thread)?;
+        let mut id = [0; 8];
+        getrandom::fill(&mut id)
+            .map_err(|error| Error::Away { why: format!("no random numbers: {error}") })?;
+        let text = |text: &str| text.as_bytes().to_vec();
+        let none = (String::new(), "dead".to_owned(), None);
+        let (settled, ending, message) = wrote.settle.as_ref().filter(|_| all).unwrap_or(&none);
+        let outgoing = if all { wrote.outgoing.as_slice() } else { &[] };
+        let counts = [wrote.records.len(), wrote.keys.len(), outgoing.len()].map(|n| n.to_string());
+        // As `commit_args` makes them, without a lease. A worker looks at what comes back: its lease is gone with the rest.
+        let mut args = vec![
+            id.to_vec(),
+            text(thread.as_str()),
+            text(thread.home().as_str()),
+            text(&thread.generation().to_string()),
+            text(expect),
+            Vec::new(),
+            Vec::new(),
+            text(if wrote.wake || !wrote.records.is_empty() { "1" } else { "0" }),
+            text(&KEYS_KEPT.as_millis().to_string()),
+            text(settled),
+            Vec::new(),
+            text(ending),
+            text(if message.is_some() { "1" } else { "0" }),
+            text(message.as_deref().unwrap_or_default()),
+        ];
+        args.extend(counts.iter().map(|count| text(count)));
+        args.extend(wrote.records.iter().chain(&wrote.keys).map(|part| text(part)));
+        args.extend(outgoing.iter().flatten().map(|part| text(part)));
+        args.push(text(if all { &wrote.on } else { "" }));
+        let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+        let value = self.eval(&self.scripts.put_back, &args).await.map_err(|error| fault::away(&error))?;
+        let mut answer = answer::Answer::of(value)?;
+        Ok((answer.text()?, answer.text()?))
+    }
+
+    /// Keeps a value again that is gone. One that is there may be younger.
+    async fn keep_again(&self, name: &str, bytes: &[u8]) -> RedisResult<Put> {
+        let mut cmd = redis::cmd("SET");
+        cmd.arg(self.key(&format!("value:{name}"))).arg(bytes).arg("NX");
+        cmd.query_async::<Option<String>>(&mut self.link.clone()).await.map(|_| Put::Done)
+    }
+}
+
+/// Says what came of it.
+pub(crate) fn tell(healed: &Healed) {
+    let Healed { back, lost } = healed;
+    if *back == 0 && lost.is_empty() {
+        return;
+    }
+    tracing::error!(
+        back,
+        lost = lost.len(),
+        "Redis had forgotten writes that it had confirmed; they were put back from the journal"
+    );
+    for lost in lost {
+        tracing::error!("lost: {lost}");
+    }
+}
+
+/// An entry that is not there, in a sentence; none for what leaves no trace.
+pub(crate) fn missed(entry: &Entry) -> Option<String> {
+    match entry {
+        Entry::Batch(wrote) if wrote.records.is_empty() => None,
+        Entry::Batch(Wrote { thread, before, records, .. }) => Some(format!(
+            "thread {thread}: Redis confirmed {} events from place {before} on, and has lost them",
+            records.len()
+        )),
+        Entry::Value { name, .. } => Some(format!("Redis confirmed to keep `{name}`, and has lost it")),
+    }
+}
+
+/// A write that could not be put back, in a sentence.
+fn lost(wrote: &Wrote) -> String {
+    let Wrote { thread, before, records, .. } = wrote;
+    format!("thread {thread}: {} events from place {before} on, without which it has gone on", records.len())
+}
