@@ -2,6 +2,9 @@
 //!
 //! A server ends with the process that started it, also when that is killed: it hangs on a pipe.
 
+mod certificates;
+mod sentinels;
+
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
@@ -9,6 +12,9 @@ use std::{
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
+
+pub use certificates::Certificates;
+pub use sentinels::RedisSentinels;
 
 /// How long a server may take to start.
 const SOON: Duration = Duration::from_secs(30);
@@ -22,8 +28,9 @@ pub struct RedisServer {
     keeper: Child,
     pid: u32,
     port: u16,
+    tls_port: Option<u16>,
     folder: tempfile::TempDir,
-    more: Vec<String>,
+    args: Vec<String>,
 }
 
 impl RedisServer {
@@ -32,11 +39,36 @@ impl RedisServer {
     /// # Panics
     /// Where there is no `redis-server`, with what to do about it.
     pub fn start(more: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let more: Vec<String> = more.iter().map(|arg| (*arg).to_owned()).collect();
+        Self::start_by(None, more)
+    }
+
+    /// The same with a port for TLS, too, and `certificates` to show there.
+    ///
+    /// # Panics
+    /// Where there is no `redis-server`, with what to do about it.
+    pub fn start_with_tls(certificates: &Certificates, more: &[&str]) -> Self {
+        Self::start_by(Some(certificates), more)
+    }
+
+    fn start_by(certificates: Option<&Certificates>, more: &[&str]) -> Self {
+        let args = ["--save", "", "--appendonly", "yes", "--enable-debug-command", "local"];
+        Self::begin(certificates, tempfile::tempdir().unwrap(), [&args, more].concat())
+    }
+
+    fn begin(certificates: Option<&Certificates>, folder: tempfile::TempDir, more: Vec<&str>) -> Self {
         let port = free_port();
-        let (keeper, pid) = begin(port, folder.path(), &more);
-        Self { keeper, pid, port, folder, more }
+        let place = folder.path().display().to_string();
+        let ports =
+            ["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir", &place, "--logfile", "redis.log"];
+        let mut args: Vec<String> = [&more[..], &ports].concat().into_iter().map(str::to_owned).collect();
+        let tls_port = certificates.map(|certificates| {
+            let port = free_port();
+            args.extend(["--tls-port".to_owned(), port.to_string()]);
+            args.extend(certificates.arguments());
+            port
+        });
+        let (keeper, pid) = begin(port, folder.path(), &args);
+        Self { keeper, pid, port, tls_port, folder, args }
     }
 
     /// Where it is.
@@ -44,9 +76,21 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// Where it is with TLS, if it was started so.
+    pub fn tls_url(&self) -> String {
+        format!("rediss://127.0.0.1:{}", self.tls_port.unwrap_or(0))
+    }
+
     /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// A field of what it says of itself, empty where it has none.
+    pub fn info(&self, field: &str) -> String {
+        let said = say(self.port, &["INFO"]).unwrap_or_default();
+        let line = said.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        line.unwrap_or_default().to_owned()
     }
 
     /// Its folder.
@@ -69,7 +113,7 @@ impl RedisServer {
 
     /// Starts it again after [`RedisServer::kill`], with what its files hold.
     pub fn restart(&mut self) {
-        let (keeper, pid) = begin(self.port, self.folder.path(), &self.more);
+        let (keeper, pid) = begin(self.port, self.folder.path(), &self.args);
         (self.keeper, self.pid) = (keeper, pid);
     }
 
@@ -166,13 +210,10 @@ impl RedisCluster {
     }
 }
 
-fn begin(port: u16, folder: &Path, more: &[String]) -> (Child, u32) {
+fn begin(port: u16, folder: &Path, args: &[String]) -> (Child, u32) {
     let mut keeper = Command::new("sh")
-        .args(["-c", KEEPER, "redis", "--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-        .args(["--appendonly", "yes", "--enable-debug-command", "local", "--dir"])
-        .arg(folder)
-        .args(["--logfile", "redis.log"])
-        .args(more)
+        .args(["-c", KEEPER, "redis"])
+        .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -57,7 +57,7 @@ const NEEDS: &[Need] = &[
     Need {
         package: "openssl",
         any_of: &["/usr/bin/openssl"],
-        purpose: "makes the mail servers' certificate",
+        purpose: "makes the certificates of the mail servers and of Redis",
     },
     Need {
         package: "python3-venv",
