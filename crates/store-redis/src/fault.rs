@@ -25,6 +25,9 @@ pub(crate) fn away(error: &RedisError) -> Error {
         Some(_) | None if error.kind() == ErrorKind::AuthenticationFailed => {
             "Redis does not know this user or password; see `store.url`".to_owned()
         }
+        Some("NOREPLICAS") => {
+            "Redis takes nothing while too few replicas follow it (its `min-replicas-to-write`)".to_owned()
+        }
         Some(_) | None if error.is_timeout() => "Redis did not answer in time".to_owned(),
         Some(_) | None => format!("Redis: {error}"),
     };
@@ -58,6 +61,7 @@ pub(crate) fn may_pass(error: &RedisError) -> bool {
     let passing = [BusyLoading, TryAgain, ClusterDown, MasterDown, ReadOnly].map(ErrorKind::Server);
     passing.contains(&error.kind())
         || [ErrorKind::Io, ErrorKind::ClusterConnectionNotFound].contains(&error.kind())
+        || error.code() == Some("NOREPLICAS")
 }
 
 /// What stands in the store is not what this build wrote.

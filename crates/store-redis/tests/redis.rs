@@ -261,6 +261,20 @@ async fn a_full_server_takes_nothing() {
     assert_eq!(store.commit(keyed()).await.unwrap(), Version(2));
 }
 
+/// A server that is to have replicas and has none takes nothing, and says why; what it has can be read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_its_replicas_takes_nothing() {
+    let server = RedisServer::start(&[]);
+    let store = open(&server).await;
+    store.commit(batch("a", "before")).await.unwrap();
+    assert_eq!(server.say(&["CONFIG", "SET", "min-replicas-to-write", "1"]), "+OK\r\n");
+    let alone = store.commit(batch("a", "during")).await.unwrap_err();
+    assert!(matches!(&alone, Error::Away { why } if why.contains("min-replicas-to-write")), "{alone}");
+    assert_eq!(length(&store, "a").await, 1);
+    assert_eq!(server.say(&["CONFIG", "SET", "min-replicas-to-write", "0"]), "+OK\r\n");
+    assert_eq!(store.commit(batch("a", "after")).await.unwrap(), Version(2));
+}
+
 /// Scripts that the server has forgotten are sent again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forgotten_scripts_are_sent_again() {
