@@ -69,6 +69,8 @@ pub struct StoreSpec {
     pub url: Option<OneOrMany>,
     /// The environment variable with the address, or with several separated by blanks: there may be a password in it.
     pub url_env: Option<String>,
+    /// For TLS, a PEM file with the certificates that are trusted instead of those that the system trusts.
+    pub tls_ca: Option<PathBuf>,
     /// What every key in Redis begins with, in braces. Gateways with the same one share their work.
     pub prefix: String,
     /// What of a commit must outlive a crash of Redis: `none`, `everysec` (all but the last second) or `always`. A Redis that
@@ -87,6 +89,7 @@ impl Default for StoreSpec {
             path: "state/switchboard.db".into(),
             url: None,
             url_env: None,
+            tls_ca: None,
             prefix: "switchboard".to_owned(),
             durability: DurabilitySpec::Everysec,
             timeout: Span(Duration::from_secs(5)),

@@ -1,6 +1,9 @@
 //! The store that the configuration names: the embedded one, or Redis.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use store::{Embedded, Store, SystemClock};
 use store_redis::{Durability, Healed, JournalOptions, Options, Redis, Time};
@@ -26,7 +29,7 @@ pub struct Opened {
 /// A sentence for the operator, with the remedy.
 pub async fn open(assembled: &Assembled) -> Result<Opened, String> {
     let spec = &assembled.config.store;
-    if let Some(options) = redis(spec)? {
+    if let Some(options) = redis(spec, &assembled.base)? {
         let journal = JournalOptions { folder: journal(assembled), keep: spec.journal_for.0 };
         return open_redis(&Options { journal: Some(journal), ..options }).await;
     }
@@ -42,7 +45,7 @@ fn journal(assembled: &Assembled) -> PathBuf {
 /// # Errors
 /// A sentence for the operator, with the remedy.
 pub(crate) async fn missing(assembled: &Assembled) -> Result<Vec<String>, String> {
-    let Some(options) = redis(&assembled.config.store)? else { return Ok(Vec::new()) };
+    let Some(options) = redis(&assembled.config.store, &assembled.base)? else { return Ok(Vec::new()) };
     let store = Redis::open(&options).await.map_err(|error| error.to_string())?;
     store.missing(&journal(assembled)).await.map_err(|error| error.to_string())
 }
@@ -52,7 +55,9 @@ pub(crate) async fn missing(assembled: &Assembled) -> Result<Vec<String>, String
 /// # Errors
 /// A sentence for the operator, with the remedy.
 pub(crate) async fn heal(assembled: &Assembled) -> Result<Healed, String> {
-    let Some(options) = redis(&assembled.config.store)? else { return Ok(Healed::default()) };
+    let Some(options) = redis(&assembled.config.store, &assembled.base)? else {
+        return Ok(Healed::default());
+    };
     let store = Redis::open(&options).await.map_err(|error| error.to_string())?;
     store.heal(&journal(assembled)).await.map_err(|error| error.to_string())
 }
@@ -66,7 +71,7 @@ pub(crate) async fn open_plainly(assembled: &Assembled) -> Result<Opened, String
 }
 
 async fn open_spec(assembled: &Assembled, spec: &StoreSpec) -> Result<Opened, String> {
-    if let Some(options) = redis(spec)? {
+    if let Some(options) = redis(spec, &assembled.base)? {
         return open_redis(&options).await;
     }
     let path = assembled.base.join(&spec.path);
@@ -80,7 +85,7 @@ async fn open_spec(assembled: &Assembled, spec: &StoreSpec) -> Result<Opened, St
 /// A sentence for the operator, with the remedy.
 pub async fn open_to_read(assembled: &Assembled) -> Result<Arc<dyn Store>, String> {
     let spec = &assembled.config.store;
-    if let Some(options) = redis(spec)? {
+    if let Some(options) = redis(spec, &assembled.base)? {
         return open_redis(&options).await.map(|opened| opened.store);
     }
     let path = assembled.base.join(&spec.path);
@@ -105,7 +110,7 @@ pub(crate) async fn open_named(assembled: &Assembled, name: &str, there: bool) -
 
 /// Connects to the store once, where that is on another machine: what it is, or what is wrong.
 pub(crate) async fn look(assembled: &Assembled) -> Option<Result<String, String>> {
-    match redis(&assembled.config.store) {
+    match redis(&assembled.config.store, &assembled.base) {
         Ok(None) => None,
         Ok(Some(options)) => Some(
             open_redis(&options)
@@ -123,8 +128,8 @@ async fn open_redis(options: &Options) -> Result<Opened, String> {
     Ok(Opened { store: Arc::new(store), what, kept })
 }
 
-/// What is asked of Redis, if it is asked for.
-fn redis(spec: &StoreSpec) -> Result<Option<Options>, String> {
+/// What is asked of Redis, if it is asked for. Files are looked for from `base` on.
+fn redis(spec: &StoreSpec, base: &Path) -> Result<Option<Options>, String> {
     let from_variable = match &spec.url_env {
         None => None,
         Some(name) => Some(std::env::var(name).map_err(|_| {
@@ -152,6 +157,7 @@ fn redis(spec: &StoreSpec) -> Result<Option<Options>, String> {
         },
         time: Time::Server,
         journal: None,
+        tls_ca: spec.tls_ca.as_ref().map(|path| base.join(path)),
     }))
 }
 
@@ -163,17 +169,22 @@ mod tests {
         serde_json::from_value(toml).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    fn asked(toml: serde_json::Value) -> Result<Option<Options>, String> {
+        redis(&spec(toml), Path::new("/srv"))
+    }
+
     #[test]
     fn redis_is_asked_for_by_its_address() {
-        assert!(matches!(redis(&StoreSpec::default()), Ok(None)));
-        let one = redis(&spec(serde_json::json!({ "url": "redis://a" }))).unwrap_or(None);
+        assert!(matches!(asked(serde_json::json!({})), Ok(None)));
+        let one = asked(serde_json::json!({ "url": "redis://a" })).unwrap_or(None);
         assert_eq!(one.map(|options| options.urls), Some(vec!["redis://a".to_owned()]));
-        let two =
-            redis(&spec(serde_json::json!({ "url": ["redis://a", "redis://b"], "durability": "always" })));
+        let two = asked(serde_json::json!({ "url": ["redis://a", "redis://b"], "durability": "always" }));
         let two = two.unwrap_or(None).map(|options| (options.urls.len(), options.durability));
         assert_eq!(two, Some((2, Durability::Always)));
-        let unset = redis(&spec(serde_json::json!({ "url_env": "SWITCHBOARD_NO_SUCH_VARIABLE" })));
+        let unset = asked(serde_json::json!({ "url_env": "SWITCHBOARD_NO_SUCH_VARIABLE" }));
         assert!(unset.is_err_and(|why| why.contains("SWITCHBOARD_NO_SUCH_VARIABLE")));
-        assert!(redis(&spec(serde_json::json!({ "url": [] }))).is_err());
+        assert!(asked(serde_json::json!({ "url": [] })).is_err());
+        let trusting = asked(serde_json::json!({ "url": "rediss://a", "tls_ca": "ca.pem" })).unwrap_or(None);
+        assert_eq!(trusting.and_then(|options| options.tls_ca), Some("/srv/ca.pem".into()));
     }
 }

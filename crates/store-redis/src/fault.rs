@@ -1,6 +1,8 @@
 //! What a Redis can say no with, as an operator would want to hear it.
 
-use redis::{ErrorKind, RedisError, ServerErrorKind};
+use std::time::Duration;
+
+use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind};
 use store::Error;
 
 /// The store is away, and why.
@@ -29,15 +31,42 @@ pub(crate) fn away(error: &RedisError) -> Error {
             "Redis takes nothing while too few replicas follow it (its `min-replicas-to-write`)".to_owned()
         }
         Some(_) | None if error.is_timeout() => "Redis did not answer in time".to_owned(),
-        Some(_) | None => format!("Redis: {error}"),
+        Some(_) | None => tls(error).unwrap_or_else(|| format!("Redis: {error}")),
     };
     Error::Away { why }
 }
 
-/// The same of one server.
-pub(crate) fn away_at(place: &str, error: &RedisError) -> Error {
+/// What is wrong with the protection of the connection, if that is it. The library tells it in words only.
+fn tls(error: &RedisError) -> Option<String> {
+    let said = error.to_string();
+    if let Some((_, why)) = said.split_once("invalid peer certificate: ") {
+        return Some(format!(
+            "the certificate of Redis is not trusted ({why}); name that of its authority in `store.tls_ca`, or write the name \
+             that stands in it"
+        ));
+    }
+    let plain = said.contains("received corrupt message");
+    plain.then(|| {
+        "Redis does not speak TLS on this port; name its `tls-port`, or write redis:// for rediss://"
+            .to_owned()
+    })
+}
+
+/// A server that did not answer when it was connected to. One that does not speak TLS may say nothing to it.
+pub(crate) fn late_at(info: &ConnectionInfo, after: Duration) -> Error {
+    let what = format!("Redis at {} did not answer within {after:?}", info.addr());
+    let may_be_plain = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
+    let why = if may_be_plain { format!("{what}; is this its `tls-port`?") } else { what };
+    Error::Away { why }
+}
+
+/// The same of one server, while it is connected to.
+pub(crate) fn away_at(info: &ConnectionInfo, error: &RedisError) -> Error {
+    let is_plain = !matches!(info.addr(), ConnectionAddr::TcpTls { .. });
+    let is_cut = error.is_connection_dropped() && !error.is_connection_refusal();
+    let hint = if is_plain && is_cut { "; where it wants TLS, write rediss://" } else { "" };
     match away(error) {
-        Error::Away { why } => Error::Away { why: format!("{why} (at {place})") },
+        Error::Away { why } => Error::Away { why: format!("{why} (at {}){hint}", info.addr()) },
         other @ (Error::Conflict { .. }
         | Error::Duplicate { .. }
         | Error::Fenced { .. }

@@ -35,6 +35,7 @@
 //! Invariant: a commit whose answer was lost is asked for again under its own name, and counts once.
 //! Invariant: before anything is asked of a server that is not the one of before, what it has forgotten is put back.
 
+mod address;
 mod answer;
 mod bells;
 mod fault;

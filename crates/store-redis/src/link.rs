@@ -1,19 +1,18 @@
-//! The connection to one server or to a cluster.
+//! The connection to one server, or to a cluster.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use redis::{
-    Client, Cmd, ConnectionInfo, IntoConnectionInfo, Pipeline, RedisFuture, RedisResult, Value,
+    Client, Cmd, ConnectionInfo, Pipeline, RedisFuture, RedisResult, TlsCertificates, Value,
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
     cluster::ClusterClient,
     cluster_async::ClusterConnection,
     cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
-    io::tcp::TcpSettings,
 };
 use store::{Clock, Error};
 use tokio::time::timeout;
 
-use crate::{fault, soundness};
+use crate::{address, fault, soundness};
 
 /// The longest prefix.
 const PREFIX_MAX: usize = 64;
@@ -38,6 +37,8 @@ pub struct Options {
     pub time: Time,
     /// Where this process notes what was confirmed, so that what Redis forgets can be put back. Without, nothing is noticed.
     pub journal: Option<JournalOptions>,
+    /// The certificates, in a PEM file, that are trusted for TLS instead of those that the system trusts.
+    pub tls_ca: Option<PathBuf>,
 }
 
 /// Where what was confirmed is noted, and for how long.
@@ -93,10 +94,10 @@ impl Link {
     /// Connects, and finds out whether it is a cluster.
     pub(crate) async fn open(options: &Options, key: &str) -> Result<(Self, Vec<ConnectionInfo>), Error> {
         check_prefix(&options.prefix)?;
-        let nodes = options.urls.iter().map(|url| node(url)).collect::<Result<Vec<_>, _>>()?;
+        let (nodes, certificates) = address::read(options)?;
         let mut failure = Error::Refused { why: "no Redis is named; set `store.url`".to_owned() };
         for info in &nodes {
-            match Self::begin(options, info.clone(), &nodes, key).await {
+            match Self::begin(options, info.clone(), &nodes, certificates.as_ref(), key).await {
                 Ok(link) => return Ok((link, nodes)),
                 Err(error) => failure = error,
             }
@@ -108,34 +109,35 @@ impl Link {
         options: &Options,
         info: ConnectionInfo,
         nodes: &[ConnectionInfo],
+        certificates: Option<&TlsCertificates>,
         key: &str,
     ) -> Result<Self, Error> {
-        let place = info.addr().to_string();
-        let at = |error: redis::RedisError| fault::away_at(&place, &error);
-        let client = Client::open(info).map_err(at)?;
+        let at = |error: redis::RedisError| fault::away_at(&info, &error);
+        let client = Client::open(info.clone()).map_err(at)?;
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(RECONNECTS)
             .set_max_delay(RECONNECT_MAX)
             .set_connection_timeout(Some(options.timeout))
             .set_response_timeout(Some(options.timeout));
         let connect = client.get_connection_manager_with_config(config);
-        let late =
-            |_| Error::Away { why: format!("Redis at {place} did not answer within {:?}", options.timeout) };
+        let late = |_| fault::late_at(&info, options.timeout);
         let mut one = timeout(options.timeout, connect).await.map_err(late)?.map_err(at)?;
         let server: String = redis::cmd("INFO").arg("cluster").query_async(&mut one).await.map_err(at)?;
         if soundness::field(&server, "cluster_enabled") != Some("1") {
             return Ok(Self::One(one));
         }
         let slot = redis::cmd("CLUSTER").arg("KEYSLOT").arg(key).query_async(&mut one).await.map_err(at)?;
-        let cluster = ClusterClient::builder(nodes.iter().cloned())
+        let mut cluster = ClusterClient::builder(nodes.iter().cloned())
             .connection_timeout(options.timeout)
             .response_timeout(options.timeout)
             .overall_response_timeout(Some(options.timeout * 2))
-            .tcp_settings(quick())
+            .tcp_settings(address::quick())
             .retries(4)
-            .max_retry_wait(500)
-            .build()
-            .map_err(at)?;
+            .max_retry_wait(500);
+        if let Some(certificates) = certificates {
+            cluster = cluster.certs(certificates.clone());
+        }
+        let cluster = cluster.build().map_err(at)?;
         Ok(Self::Cluster(cluster.get_async_connection().await.map_err(at)?, slot))
     }
 
@@ -187,20 +189,4 @@ fn check_prefix(prefix: &str) -> Result<(), Error> {
     let why =
         format!("`store.prefix` is `{prefix}`; it takes 1 to {PREFIX_MAX} letters, digits, `-`, `_` and `.`");
     Err(Error::Refused { why })
-}
-
-/// Reads an address. What is wrong is told without it: there may be a password in it.
-fn node(url: &str) -> Result<ConnectionInfo, Error> {
-    let info = url.into_connection_info().map_err(|error| Error::Refused {
-        why: format!(
-            "`store.url` is no address of a Redis, redis://[user:password@]host[:port] or rediss://… ({})",
-            error.category()
-        ),
-    })?;
-    Ok(info.set_tcp_settings(quick()))
-}
-
-/// Commands are small, and somebody waits for each.
-fn quick() -> TcpSettings {
-    TcpSettings::default().set_nodelay(true)
 }

@@ -44,6 +44,7 @@ async fn open(urls: Vec<String>, clock: Arc<dyn Clock>) -> Opened {
         durability: Durability::EverySecond,
         time: Time::Of(clock),
         journal: None,
+        tls_ca: None,
     };
     Opened::new(Redis::open(&options).await.expect("a store"), ())
 }

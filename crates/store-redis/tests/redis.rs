@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says that something is wrong by failing")]
 
+#[path = "redis/tls.rs"]
+mod tls;
+
 use std::{
     sync::{
         Arc,
@@ -31,6 +34,7 @@ fn options(url: &str) -> Options {
         durability: Durability::None,
         time: Time::Server,
         journal: None,
+        tls_ca: None,
     }
 }
 

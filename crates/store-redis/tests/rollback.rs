@@ -44,6 +44,7 @@ impl World {
             durability: Durability::None,
             time: Time::Server,
             journal,
+            tls_ca: None,
         }
     }
 

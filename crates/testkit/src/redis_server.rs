@@ -181,7 +181,23 @@ impl RedisCluster {
     /// # Panics
     /// Where it does not come up.
     pub fn start() -> Self {
-        let one = |_| RedisServer::start(&["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]);
+        Self::start_by(None)
+    }
+
+    /// The same, with TLS to the masters and between them.
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn start_with_tls(certificates: &Certificates) -> Self {
+        Self::start_by(Some(certificates))
+    }
+
+    fn start_by(certificates: Option<&Certificates>) -> Self {
+        let tls = if certificates.is_some() { "yes" } else { "no" };
+        let one = |_| {
+            let args = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--tls-cluster", tls];
+            RedisServer::start_by(certificates, &args)
+        };
         let servers: Vec<RedisServer> = (0..3).map(one).collect();
         for (n, slots) in [("0", "5460"), ("5461", "10922"), ("10923", "16383")].into_iter().enumerate() {
             assert_eq!(servers[n].say(&["CLUSTER", "ADDSLOTSRANGE", slots.0, slots.1]), "+OK\r\n");
@@ -189,7 +205,7 @@ impl RedisCluster {
             assert_eq!(servers[n].say(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch]), "+OK\r\n");
         }
         for other in &servers[1..] {
-            let port = other.port.to_string();
+            let port = other.tls_port.unwrap_or(other.port).to_string();
             assert_eq!(servers[0].say(&["CLUSTER", "MEET", "127.0.0.1", &port]), "+OK\r\n");
         }
         let began = Instant::now();
@@ -206,7 +222,8 @@ impl RedisCluster {
 
     /// Where its nodes are.
     pub fn urls(&self) -> Vec<String> {
-        self.0.iter().map(RedisServer::url).collect()
+        let url = |server: &RedisServer| server.tls_port.map_or(server.url(), |_| server.tls_url());
+        self.0.iter().map(url).collect()
     }
 }
 

@@ -181,6 +181,7 @@ impl World {
             durability: Durability::None,
             time: Time::Server,
             journal: None,
+            tls_ca: None,
         };
         Box::new(Redis::open(&options).await.unwrap())
     }
