@@ -13,6 +13,7 @@ mod config;
 mod crash;
 mod discord;
 mod email;
+mod fail_over;
 mod health;
 mod house;
 mod migrate;

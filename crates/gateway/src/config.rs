@@ -65,7 +65,9 @@ pub struct StoreSpec {
     /// The file of the embedded store.
     pub path: PathBuf,
     /// The address of a Redis, `redis://[user:password@]host[:port][/number]`, or `rediss://` for TLS; for a cluster also
-    /// several in a list. It takes the place of the file.
+    /// several in a list. Or the sentinels that name the server,
+    /// `redis+sentinel://[user:password@]host[:26379][,host…]/MASTER[/number]`, or `rediss+sentinel://` for TLS. It takes the
+    /// place of the file.
     pub url: Option<OneOrMany>,
     /// The environment variable with the address, or with several separated by blanks: there may be a password in it.
     pub url_env: Option<String>,

@@ -97,7 +97,10 @@ pub async fn open_to_read(assembled: &Assembled) -> Result<Arc<dyn Store>, Strin
 pub(crate) async fn open_named(assembled: &Assembled, name: &str, there: bool) -> Result<Opened, String> {
     let mut spec = assembled.config.store.clone();
     (spec.url, spec.url_env) = (None, None);
-    if name.starts_with("redis://") || name.starts_with("rediss://") {
+    if ["redis://", "rediss://", "redis+sentinel://", "rediss+sentinel://"]
+        .iter()
+        .any(|way| name.starts_with(way))
+    {
         spec.url = Some(OneOrMany::One(name.to_owned()));
     } else {
         spec.path = std::path::absolute(name).map_err(|error| format!("`{name}` is no file: {error}"))?;

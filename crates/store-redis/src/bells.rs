@@ -16,6 +16,8 @@ use redis::{Client, ConnectionInfo};
 use store::Wanted;
 use tokio::sync::Notify;
 
+use crate::{fault, link::Nodes};
+
 /// How long to wait before listening is tried again.
 const AGAIN: Duration = Duration::from_millis(250);
 /// A connection on which nothing can be heard any more is known as such after a while only. Asking costs next to nothing.
@@ -65,11 +67,20 @@ impl Bells {
         sends.values().for_each(|bell| bell.notify_waiters());
     }
 
-    /// Listens at one node after the other: in a cluster each hears of everything that is published. Never ends.
-    pub(crate) async fn listen(self: Arc<Self>, nodes: Vec<ConnectionInfo>, topic: String) {
-        for info in nodes.iter().cycle() {
-            if let Err(error) = self.listen_at(info.clone(), &topic).await {
-                tracing::debug!(node = %info.addr(), %error, "what is due is not heard of; it is looked for instead");
+    /// Listens where what is published is heard, and elsewhere when it is not heard there any more. Never ends.
+    pub(crate) async fn listen(self: Arc<Self>, mut nodes: Nodes, topic: String) {
+        loop {
+            let mut node = String::new();
+            let ended = async {
+                let info = nodes.next().await?;
+                node = info.addr().to_string();
+                tokio::select! {
+                    ended = self.listen_at(info, &topic) => ended,
+                    () = nodes.moved() => Ok(()),
+                }
+            };
+            if let Err(error) = ended.await {
+                tracing::debug!(node, %error, "what is due is not heard of; it is looked for instead");
             }
             self.hears.store(false, Ordering::Relaxed);
             self.ring_all();
@@ -79,7 +90,8 @@ impl Bells {
 
     async fn listen_at(&self, info: ConnectionInfo, topic: &str) -> redis::RedisResult<()> {
         let client = Client::open(info)?;
-        let mut heard = tokio::time::timeout(PING, client.get_async_pubsub()).await.map_err(late)??;
+        let mut heard =
+            tokio::time::timeout(PING, client.get_async_pubsub()).await.map_err(|_| fault::late())??;
         heard.subscribe(topic).await?;
         let (mut sink, mut heard) = heard.split();
         self.hears.store(true, Ordering::Relaxed);
@@ -90,12 +102,10 @@ impl Bells {
                 Ok(Some(message)) => self.ring(&message.get_payload::<String>().unwrap_or_default()),
                 Ok(None) => return Ok(()),
                 // To subscribe once more changes nothing, and is answered.
-                Err(_) => tokio::time::timeout(PING, sink.subscribe(topic)).await.map_err(late)??,
+                Err(_) => {
+                    tokio::time::timeout(PING, sink.subscribe(topic)).await.map_err(|_| fault::late())??
+                }
             }
         }
     }
-}
-
-fn late(_: tokio::time::error::Elapsed) -> redis::RedisError {
-    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
 }

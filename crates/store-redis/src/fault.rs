@@ -31,6 +31,9 @@ pub(crate) fn away(error: &RedisError) -> Error {
             "Redis takes nothing while too few replicas follow it (its `min-replicas-to-write`)".to_owned()
         }
         Some(_) | None if error.is_timeout() => "Redis did not answer in time".to_owned(),
+        Some(_) | None if error.kind() == ErrorKind::MasterNameNotFoundBySentinel => {
+            error.detail().unwrap_or("there is no master").to_owned()
+        }
         Some(_) | None => tls(error).unwrap_or_else(|| format!("Redis: {error}")),
     };
     Error::Away { why }
@@ -52,12 +55,42 @@ fn tls(error: &RedisError) -> Option<String> {
     })
 }
 
+/// What a sentinel says no with.
+pub(crate) fn of_sentinel(error: &RedisError) -> String {
+    match error.code() {
+        Some("NOAUTH" | "WRONGPASS") => stranger(),
+        Some("NOPERM") => "the user may not ask the sentinel for the master".to_owned(),
+        Some("ERR") if error.detail().is_some_and(|said| said.starts_with("unknown command")) => {
+            "this is no sentinel; redis:// is for a server".to_owned()
+        }
+        Some(_) | None if error.kind() == ErrorKind::AuthenticationFailed => stranger(),
+        Some(_) | None if error.is_timeout() => "the sentinel did not answer in time".to_owned(),
+        Some(_) | None => tls(error).unwrap_or_else(|| error.to_string()),
+    }
+}
+
+fn stranger() -> String {
+    "the sentinel does not know this user or password; behind the master's name stands what it asks for, \
+     ?sentinel=user:password"
+        .to_owned()
+}
+
+/// What did not come in time.
+pub(crate) fn late() -> RedisError {
+    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
+}
+
 /// A server that did not answer when it was connected to. One that does not speak TLS may say nothing to it.
 pub(crate) fn late_at(info: &ConnectionInfo, after: Duration) -> Error {
     let what = format!("Redis at {} did not answer within {after:?}", info.addr());
     let may_be_plain = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
     let why = if may_be_plain { format!("{what}; is this its `tls-port`?") } else { what };
     Error::Away { why }
+}
+
+/// Whether a server refused a command because it is no master any more.
+pub(crate) fn is_demoted(error: &RedisError) -> bool {
+    [ServerErrorKind::ReadOnly, ServerErrorKind::MasterDown].map(ErrorKind::Server).contains(&error.kind())
 }
 
 /// The same of one server, while it is connected to.
@@ -86,10 +119,11 @@ pub(crate) fn is_unsure(error: &RedisError) -> bool {
 
 /// Whether trying again may help, soon.
 pub(crate) fn may_pass(error: &RedisError) -> bool {
+    use ErrorKind::{ClusterConnectionNotFound, Io, MasterNameNotFoundBySentinel};
     use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly, TryAgain};
     let passing = [BusyLoading, TryAgain, ClusterDown, MasterDown, ReadOnly].map(ErrorKind::Server);
     passing.contains(&error.kind())
-        || [ErrorKind::Io, ErrorKind::ClusterConnectionNotFound].contains(&error.kind())
+        || [Io, ClusterConnectionNotFound, MasterNameNotFoundBySentinel].contains(&error.kind())
         || error.code() == Some("NOREPLICAS")
 }
 

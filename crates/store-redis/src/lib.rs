@@ -7,6 +7,10 @@
 //! spread over several masters, since an inbound is taken once on whichever thread, and messages to one place keep their order
 //! from whichever threads. Several stores (prefixes) may share a cluster.
 //!
+//! Where sentinels name the master, they are asked for it when a connection is needed, and anew when that broke, when an answer did not
+//! come in time, or when the server says that it is no master any more. What most of them say counts, and the server has to agree.
+//! A fail-over may lose what the new master did not have yet; `deploy/README.md` says how to narrow that.
+//!
 //! A lease is fenced where something is written, and nowhere else: what a gateway does in the world while it thinks that it has one,
 //! no store can hold up. So the runtime looks at its own clock before each move of a sending, and asks the store once more before
 //! a tool begins; a process that is frozen (SIGSTOP, a suspended machine) for longer than a lease, just between that look and the
@@ -32,6 +36,7 @@
 //! for it. A script is 50 to 60 us in the server, two thirds of it Lua and the calls from it.
 //!
 //! Invariant: nothing is evicted, and nothing is kept less durably than was asked for, or the store is not opened.
+//! Invariant: the same holds for each server that takes the place of the first one, or nothing is asked of it.
 //! Invariant: a commit whose answer was lost is asked for again under its own name, and counts once.
 //! Invariant: before anything is asked of a server that is not the one of before, what it has forgotten is put back.
 
@@ -43,6 +48,7 @@ mod heal;
 mod journal;
 mod link;
 mod rebuild;
+mod sentinel;
 mod soundness;
 mod store;
 

@@ -1,6 +1,6 @@
-//! The connection to one server, or to a cluster.
+//! The connection to one server, to a cluster, or to the master that sentinels name.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
 
 use redis::{
     Client, Cmd, ConnectionInfo, Pipeline, RedisFuture, RedisResult, TlsCertificates, Value,
@@ -10,9 +10,14 @@ use redis::{
     cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr},
 };
 use store::{Clock, Error};
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 
-use crate::{address, fault, soundness};
+use crate::{
+    address::{self, Place},
+    fault,
+    sentinel::Master,
+    soundness,
+};
 
 /// The longest prefix.
 const PREFIX_MAX: usize = 64;
@@ -26,6 +31,10 @@ const RECONNECTS: usize = 2;
 pub struct Options {
     /// The server, `redis://[user:password@]host[:port][/number]`, or `rediss://` for TLS. Of a cluster one node is enough to
     /// find the others; more may be named, in case that one is away.
+    ///
+    /// Or the sentinels that name the server: `redis+sentinel://[user:password@]host[:26379][,host…]/MASTER[/number]`, or
+    /// `rediss+sentinel://` for TLS to all of them. User and password are for the servers; what the sentinels themselves ask for
+    /// stands behind, `?sentinel=user:password`. All sentinels should be named: what most of them say counts.
     pub urls: Vec<String>,
     /// What all keys begin with, in braces: letters, digits, `-`, `_` and `.`, at most 64 of them.
     pub prefix: String,
@@ -88,17 +97,26 @@ pub(crate) enum Link {
     One(ConnectionManager),
     /// A cluster, and the slot that the store is in.
     Cluster(ClusterConnection, u16),
+    /// The master that sentinels name, whichever it is now.
+    Master(Master),
 }
 
 impl Link {
     /// Connects, and finds out whether it is a cluster.
-    pub(crate) async fn open(options: &Options, key: &str) -> Result<(Self, Vec<ConnectionInfo>), Error> {
+    pub(crate) async fn open(options: &Options, key: &str) -> Result<(Self, Nodes), Error> {
         check_prefix(&options.prefix)?;
-        let (nodes, certificates) = address::read(options)?;
+        let (place, certificates) = address::read(options)?;
+        let nodes = match place {
+            Place::Nodes(nodes) => nodes,
+            Place::Master(sentinels) => {
+                let master = Master::open(*sentinels, options).await?;
+                return Ok((Self::Master(master.clone()), Nodes::Master(master.watch(), master)));
+            }
+        };
         let mut failure = Error::Refused { why: "no Redis is named; set `store.url`".to_owned() };
         for info in &nodes {
             match Self::begin(options, info.clone(), &nodes, certificates.as_ref(), key).await {
-                Ok(link) => return Ok((link, nodes)),
+                Ok(link) => return Ok((link, Nodes::These(nodes.into()))),
                 Err(error) => failure = error,
             }
         }
@@ -149,6 +167,52 @@ impl Link {
                 let owner = SingleNodeRoutingInfo::SpecificNode(Route::new(*slot, SlotAddr::Master));
                 cluster.clone().route_command(cmd, RoutingInfo::SingleNode(owner)).await
             }
+            Self::Master(master) => master.ask(&cmd).await,
+        }
+    }
+
+    /// What it leads to, a Redis of this version, in a few words.
+    pub(crate) fn what(&self, version: &str) -> String {
+        match self {
+            Self::One(_) | Self::Cluster(..) => version.to_owned(),
+            Self::Master(master) => format!("{version}, master `{}` by Sentinel,", master.name()),
+        }
+    }
+}
+
+/// Where what is published is heard.
+pub(crate) enum Nodes {
+    /// At each of these; in a cluster each hears everything.
+    These(VecDeque<ConnectionInfo>),
+    /// At the master that sentinels name, and where that is.
+    Master(watch::Receiver<String>, Master),
+}
+
+impl Nodes {
+    /// Where to listen next.
+    pub(crate) async fn next(&mut self) -> RedisResult<ConnectionInfo> {
+        match self {
+            Self::These(nodes) => {
+                let node = nodes.pop_front().ok_or_else(fault::late)?;
+                nodes.push_back(node.clone());
+                Ok(node)
+            }
+            Self::Master(now, master) => {
+                // Before it is asked where that is: what changes from here on is a reason to go elsewhere.
+                now.mark_unchanged();
+                master.place().await
+            }
+        }
+    }
+
+    /// Ends when there is nothing to be heard there any more, although it may still be connected to.
+    pub(crate) async fn moved(&mut self) {
+        match self {
+            Self::These(_) => std::future::pending().await,
+            Self::Master(now, _) => {
+                // That nobody tells it any more cannot be, as long as there is a master to ask.
+                let _ = now.changed().await;
+            }
         }
     }
 }
@@ -158,6 +222,7 @@ impl ConnectionLike for Link {
         match self {
             Self::One(one) => one.req_packed_command(cmd),
             Self::Cluster(cluster, _) => cluster.req_packed_command(cmd),
+            Self::Master(master) => Box::pin(master.ask(cmd)),
         }
     }
 
@@ -170,6 +235,7 @@ impl ConnectionLike for Link {
         match self {
             Self::One(one) => one.req_packed_commands(pipeline, offset, count),
             Self::Cluster(cluster, _) => cluster.req_packed_commands(pipeline, offset, count),
+            Self::Master(master) => Box::pin(master.ask_all(pipeline, offset, count)),
         }
     }
 
@@ -177,6 +243,7 @@ impl ConnectionLike for Link {
         match self {
             Self::One(one) => one.get_db(),
             Self::Cluster(cluster, _) => cluster.get_db(),
+            Self::Master(master) => master.number(),
         }
     }
 }

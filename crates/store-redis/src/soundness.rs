@@ -1,6 +1,6 @@
 //! What a Redis must be like before anything is trusted to it.
 
-use redis::FromRedisValue;
+use redis::{Cmd, FromRedisValue, RedisResult, Value};
 use store::Error;
 
 use crate::{
@@ -27,19 +27,32 @@ pub(crate) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
 
 /// Looks at the server, and refuses one that would lose what it was given.
 pub(crate) async fn check(link: &Link, options: &Options) -> Result<Server, Error> {
-    let info = info(link).await?;
-    let policy = match link.ask(redis::cmd("CONFIG").arg("GET").arg("appendfsync").to_owned()).await {
+    let ask = |cmd| async move { link.ask(cmd).await };
+    look(ask, options.durability).await
+}
+
+/// The same by whatever asks it.
+pub(crate) async fn look<Said: Future<Output = RedisResult<Value>>>(
+    ask: impl Fn(Cmd) -> Said,
+    wanted: Durability,
+) -> Result<Server, Error> {
+    let info = text(ask(redis::cmd("INFO")).await)?;
+    let policy = match ask(redis::cmd("CONFIG").arg("GET").arg("appendfsync").to_owned()).await {
         Ok(answer) => <Vec<String>>::from_redis_value(answer).ok().and_then(|pair| pair.get(1).cloned()),
         // A hosted Redis may not tell.
         Err(_) => None,
     };
-    judge(&info, policy.as_deref(), options.durability)
+    judge(&info, policy.as_deref(), wanted)
 }
 
 /// What `INFO` says.
 pub(crate) async fn info(link: &Link) -> Result<String, Error> {
-    let answer = link.ask(redis::cmd("INFO")).await.map_err(|error| fault::away(&error))?;
-    String::from_redis_value(answer).map_err(|_| fault::damaged("INFO is not text"))
+    text(link.ask(redis::cmd("INFO")).await)
+}
+
+fn text(info: RedisResult<Value>) -> Result<String, Error> {
+    let info = info.map_err(|error| fault::away(&error))?;
+    String::from_redis_value(info).map_err(|_| fault::damaged("INFO is not text"))
 }
 
 fn judge(info: &str, fsync: Option<&str>, wanted: Durability) -> Result<Server, Error> {
@@ -51,7 +64,9 @@ fn judge(info: &str, fsync: Option<&str>, wanted: Durability) -> Result<Server, 
         return refused(format!("Redis is version {version}; {major}.{minor} is the oldest that will do"));
     }
     if field(info, "role").is_some_and(|role| role != "master") {
-        return refused("this Redis is a replica; `store.url` takes the master".to_owned());
+        let why =
+            "this Redis is a replica; name its master in `store.url`, or wait if a fail-over is under way";
+        return refused(why.to_owned());
     }
     let eviction = field(info, "maxmemory_policy").unwrap_or("noeviction");
     if eviction != "noeviction" {

@@ -138,13 +138,13 @@ impl Redis {
             None => None,
         };
         let inner = Inner {
+            version: link.what(&server.version),
             link,
             prefix,
             id,
             time: options.time.clone(),
             bells: Arc::default(),
             durability: server.durability,
-            version: server.version,
             scripts: Scripts::new(journal.as_ref().map_or("", Journal::name)),
             journal,
             gate: RwLock::default(),
@@ -185,7 +185,7 @@ impl Redis {
         self.0.heal(&journal::places(&folder.join(&self.0.id)), true).await
     }
 
-    /// The server's version.
+    /// The server's version, and which master it is where sentinels name it.
     pub fn version(&self) -> &str {
         &self.0.version
     }

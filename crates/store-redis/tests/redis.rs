@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says that something is wrong by failing")]
 
+#[path = "redis/sentinel.rs"]
+mod sentinel;
 #[path = "redis/tls.rs"]
 mod tls;
 
@@ -363,6 +365,13 @@ async fn a_user_with_few_rights_is_enough() {
     store.put("x", b"y").await.unwrap();
     assert_eq!(store.get("x").await.unwrap().as_deref(), Some(b"y".as_slice()));
     assert!(store.hold("x", "me", Duration::from_secs(1)).await.unwrap());
+    let sentinel = RedisServer::sentinel(&server, 1, None, "");
+    let named =
+        format!("redis+sentinel://switchboard:a-long-password@127.0.0.1:{}/mymaster", sentinel.port());
+    let by_sentinel =
+        Redis::open(&Options { durability: Durability::Always, ..options(&named) }).await.unwrap();
+    assert_eq!(length(&by_sentinel, "a").await, 1);
+    sentinel::heard_at(&server, 2).await;
     let others = Redis::open(&Options { prefix: "other".to_owned(), ..options(&url) }).await;
     assert!(matches!(others, Err(Error::Away { why }) if why.contains("may not")));
 }

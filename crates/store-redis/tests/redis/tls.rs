@@ -1,26 +1,15 @@
 //! A Redis behind TLS.
 
-use std::time::{Duration, Instant};
-
 use agent::Version;
 use store::{Again, Store};
 use store_redis::{Options, Redis};
-use testkit::redis_server::{Certificates, RedisCluster, RedisServer};
+use testkit::redis_server::{Certificates, RedisCluster, RedisSentinels, RedisServer};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
 };
 
 use crate::{SOON, batch, claimed, length, options};
-
-/// Waits until so many stores listen at a server.
-async fn heard_at(server: &RedisServer, stores: usize) {
-    let began = Instant::now();
-    while !server.say(&["PUBSUB", "NUMSUB", "{test}:wake"]).ends_with(&format!(":{stores}\r\n")) {
-        assert!(began.elapsed() < SOON, "nobody listens there");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
 
 /// Everything goes over TLS: what is written, what is read, and what is listened to.
 async fn works(options: &Options, server: &RedisServer) {
@@ -31,7 +20,7 @@ async fn works(options: &Options, server: &RedisServer) {
     let lease = claimed(&store).await;
     store.release(&lease, Again::Sleep { seen: Version(3), until: None }).await.unwrap();
     assert_eq!(length(&store, "a").await, 3);
-    heard_at(server, 1).await;
+    crate::sentinel::heard_at(server, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -42,6 +31,17 @@ async fn a_server_with_tls_is_trusted_by_its_authority() {
     works(&trusting(&server.tls_url()), &server).await;
     let again = Redis::open(&trusting(&server.tls_url().replace("127.0.0.1", "localhost"))).await.unwrap();
     assert_eq!(length(&again, "a").await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_and_its_sentinels_may_have_tls() {
+    let certificates = Certificates::new();
+    let all = RedisSentinels::start_with_tls(&certificates);
+    let trusting = Options { tls_ca: Some(certificates.authority()), ..options(&all.url()) };
+    works(&trusting, &all.servers[0]).await;
+    let stranger =
+        Redis::open(&options(&all.url())).await.expect_err("nobody knows that authority").to_string();
+    assert!(stranger.contains("no sentinel answers") && stranger.contains("store.tls_ca"), "{stranger}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
