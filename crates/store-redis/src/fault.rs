@@ -75,6 +75,11 @@ fn stranger() -> String {
         .to_owned()
 }
 
+/// A script that is not called before the store has looked at the server; as if the server did not know it.
+pub(crate) fn unmet() -> RedisError {
+    (ErrorKind::Server(ServerErrorKind::NoScript), "this server was not looked at yet").into()
+}
+
 /// What did not come in time.
 pub(crate) fn late() -> RedisError {
     std::io::Error::from(std::io::ErrorKind::TimedOut).into()

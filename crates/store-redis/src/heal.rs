@@ -3,7 +3,9 @@
 //! Redis may go back: a replica takes over that had not heard of the last writes, or it starts again from a file that lacks them. To
 //! whom it was confirmed, it is lost. A server that goes back is another one, or began anew, and such a one knows no scripts. Ours
 //! have a line with the name of our journal at their head, so that no other gateway makes them known for us: who is told that his
-//! script is unknown meets a new server, and before anything else is asked of it, compares what he wrote last with what is there.
+//! script is unknown meets a new server, and before anything else is asked of it, compares what he wrote last with what is there. A
+//! server that was the master once and still runs knows them; where sentinels name it, its history has another name than before, and
+//! our scripts are not called until that was looked through.
 //! Meanwhile nobody takes or writes anything (`healing`), for as long as it takes each gateway to come by.
 //!
 //! What one gateway wrote may stand on what another one did: so each tries until that is there. Where a log has gone on without what

@@ -171,6 +171,30 @@ impl Link {
         }
     }
 
+    /// The name of the history of the data that it leads to; empty where another server is known by the scripts that it does not know.
+    pub(crate) async fn history(&self) -> RedisResult<String> {
+        match self {
+            Self::One(_) | Self::Cluster(..) => Ok(String::new()),
+            Self::Master(master) => master.history().await,
+        }
+    }
+
+    /// Whether the store has looked through this history.
+    pub(crate) fn has_met(&self, history: &str) -> bool {
+        match self {
+            Self::One(_) | Self::Cluster(..) => true,
+            Self::Master(master) => master.has_met(history),
+        }
+    }
+
+    /// The store has looked through this history: from now on scripts may be called.
+    pub(crate) fn meets(&self, history: String) {
+        match self {
+            Self::One(_) | Self::Cluster(..) => {}
+            Self::Master(master) => master.meets(history),
+        }
+    }
+
     /// What it leads to, a Redis of this version, in a few words.
     pub(crate) fn what(&self, version: &str) -> String {
         match self {

@@ -12,7 +12,8 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisResult, Value,
+    Arg, AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisResult,
+    Value,
     aio::{ConnectionLike, MultiplexedConnection},
 };
 use store::Error;
@@ -39,6 +40,8 @@ struct Inner {
     seeker: Arc<Seeker>,
     /// The search for the present master, or what it found. All who ask meanwhile wait for the same one.
     search: Mutex<Search>,
+    /// The history that the store last looked through for what is missing.
+    met: Mutex<String>,
 }
 
 type Search = Shared<BoxFuture<'static, RedisResult<Seat>>>;
@@ -48,6 +51,7 @@ type Search = Shared<BoxFuture<'static, RedisResult<Seat>>>;
 struct Seat {
     connection: MultiplexedConnection,
     info: ConnectionInfo,
+    history: String,
 }
 
 impl Master {
@@ -64,8 +68,9 @@ impl Master {
             now: watch::Sender::default(),
         });
         let seat = seeker.seek().await?;
+        let met = Mutex::new(seat.history.clone());
         let search = std::future::ready(Ok(seat)).boxed().shared();
-        Ok(Self(Arc::new(Inner { seeker, search: Mutex::new(search) })))
+        Ok(Self(Arc::new(Inner { seeker, search: Mutex::new(search), met })))
     }
 
     /// What the sentinels call it.
@@ -90,6 +95,22 @@ impl Master {
         self.0.seeker.now.subscribe()
     }
 
+    /// The name of its history. A server that was replaced and takes its place again has another one, although it still runs and
+    /// knows all scripts.
+    pub(crate) async fn history(&self) -> RedisResult<String> {
+        self.seat().await.1.map(|seat| seat.history)
+    }
+
+    /// Whether this was the last history that the store looked through.
+    pub(crate) fn has_met(&self, history: &str) -> bool {
+        *self.0.met.lock().unwrap_or_else(PoisonError::into_inner) == history
+    }
+
+    /// The store has looked through this history, and put back what was missing.
+    pub(crate) fn meets(&self, history: String) {
+        *self.0.met.lock().unwrap_or_else(PoisonError::into_inner) = history;
+    }
+
     /// Asks it. A server that is no master any more has done nothing; so another one is asked, once.
     pub(crate) async fn ask(&self, cmd: &Cmd) -> RedisResult<Value> {
         match self.ask_once(cmd).await {
@@ -100,7 +121,12 @@ impl Master {
 
     async fn ask_once(&self, cmd: &Cmd) -> RedisResult<Value> {
         let (search, seat) = self.seat().await;
-        let answer = seat?.connection.req_packed_command(cmd).await.and_then(Value::extract_error);
+        let mut seat = seat?;
+        // It may know the script from the time when it was the master before.
+        if is_script(cmd) && !self.has_met(&seat.history) {
+            return Err(fault::unmet());
+        }
+        let answer = seat.connection.req_packed_command(cmd).await.and_then(Value::extract_error);
         self.look_at(&search, answer.as_ref().err());
         answer
     }
@@ -159,6 +185,11 @@ impl Master {
         };
         *current = next.boxed().shared();
     }
+}
+
+/// Whether a command calls a script by its name.
+fn is_script(cmd: &Cmd) -> bool {
+    cmd.args_iter().next().is_some_and(|first| matches!(first, Arg::Simple(b"EVALSHA")))
 }
 
 /// What a server refused a command with, among several.
@@ -295,8 +326,8 @@ impl Seeker {
             let mut connection = connection.clone();
             async move { cmd.query_async(&mut connection).await }
         };
-        soundness::look(ask, self.durability).await?;
-        Ok(Seat { connection, info })
+        let history = soundness::look(ask, self.durability).await?.history;
+        Ok(Seat { connection, info, history })
     }
 
     /// Says which master it is about.

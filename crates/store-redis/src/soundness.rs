@@ -18,6 +18,8 @@ pub(crate) struct Server {
     pub(crate) durability: Durability,
     /// Its `maxmemory` in bytes, 0 for none.
     pub(crate) memory_max: u64,
+    /// What its data have come by: another name whenever it was made the master, empty where it does not tell.
+    pub(crate) history: String,
 }
 
 /// A field of what `INFO` says.
@@ -95,7 +97,8 @@ fn judge(info: &str, fsync: Option<&str>, wanted: Durability) -> Result<Server, 
         ));
     }
     let memory_max = field(info, "maxmemory").and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
-    Ok(Server { version, durability, memory_max })
+    let history = field(info, "master_replid").unwrap_or_default().to_owned();
+    Ok(Server { version, durability, memory_max, history })
 }
 
 /// How full a Redis is, in hundredths; nothing where it has no bound.

@@ -323,7 +323,8 @@ impl Inner {
     /// before anything else is asked of it.
     async fn meet(&self) -> RedisResult<()> {
         let _one = self.meeting.lock().await;
-        if self.is_known().await? {
+        let history = self.link.history().await?;
+        if self.link.has_met(&history) && self.is_known().await? {
             return Ok(());
         }
         if let Some(journal) = &self.journal {
@@ -350,7 +351,9 @@ impl Inner {
                 );
             }
         }
-        self.teach().await
+        self.teach().await?;
+        self.link.meets(history);
+        Ok(())
     }
 
     /// At the start: what any process wrote here that has ended, and Redis has forgotten since, is put back.

@@ -5,10 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use agent::Version;
+use agent::{Event, Record, Version};
 use channel::InboundKey;
 use store::{Again, Batch, Error, Store};
-use store_redis::{Durability, Options, Redis};
+use store_redis::{Durability, JournalOptions, Options, Redis};
 use testkit::redis_server::{RedisSentinels, RedisServer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -225,6 +225,17 @@ fn by(posts: &[&Signpost]) -> Options {
     options(&format!("redis+sentinel://{}/mymaster", places.join(",")))
 }
 
+/// Makes a server the replica of `master`, with all that this one has.
+async fn follow(server: &RedisServer, master: &RedisServer) {
+    assert_eq!(server.say(&["REPLICAOF", "127.0.0.1", &master.port().to_string()])[..3], *"+OK");
+    let number = |server: &RedisServer, field| server.info(field).parse::<u64>().unwrap_or(0);
+    let (taken, began) = (number(master, "master_repl_offset"), Instant::now());
+    while server.info("master_link_status") != "up" || number(server, "slave_repl_offset") < taken {
+        assert!(began.elapsed() < FAIL_OVER, "it does not follow");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// Makes another server the replica of `master`, as a sentinel does, but without breaking its connections.
 fn demote(server: &RedisServer, master: &RedisServer) {
     assert_eq!(master.say(&["REPLICAOF", "NO", "ONE"]), "+OK\r\n");
@@ -306,4 +317,31 @@ async fn the_next_master_must_be_sound_too() {
     assert!(why.contains("mymaster") && why.contains("appendonly yes"), "{why}");
     assert_eq!(new.say(&["CONFIG", "SET", "appendonly", "yes"]), "+OK\r\n");
     commit_surely(&store, "a", "one").await;
+}
+
+/// A master, its replica in its place, and then the first again: that one runs since before, and knows all scripts. It has gone back
+/// all the same, and is noticed by the name of its history.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_the_master_again_has_gone_back() {
+    let (first, mut second) = (RedisServer::start(&[]), RedisServer::start(&[]));
+    let post = Signpost::to(&first).await;
+    let folder = tempfile::tempdir().unwrap();
+    let journal = JournalOptions { folder: folder.path().to_path_buf(), keep: Duration::from_secs(3600) };
+    let store = Redis::open(&Options { journal: Some(journal), ..by(&[&post]) }).await.unwrap();
+    commit_surely(&store, "a", "one").await;
+    follow(&second, &first).await;
+    demote(&first, &second);
+    post.turn(&second);
+    commit_surely(&store, "a", "two").await;
+    follow(&first, &second).await;
+    // It does not hear of the rest.
+    assert_eq!(first.say(&["REPLICAOF", "NO", "ONE"]), "+OK\r\n");
+    commit_surely(&store, "a", "three").await;
+    second.kill();
+    post.turn(&first);
+    commit_surely(&store, "a", "four").await;
+    let records = store.load(&thread("a"), Version(0)).await.unwrap();
+    let words =
+        |record: &Record| if let Event::Paused { by } = &record.event { by.clone() } else { String::new() };
+    assert_eq!(records.iter().map(words).collect::<Vec<_>>(), ["one", "two", "three", "four"]);
 }
