@@ -11,20 +11,26 @@ use std::{
 
 use channel::{Error, Ingress};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::settings::Backfill;
 
 /// The name of the cursor under which the places are kept.
 const CURSOR: &str = "places";
-/// How often they are kept. A crash in between is made good by reading a little further back.
+/// How often they are kept. A crash in between is made good by reading a little further back; a place that was never heard of before
+/// is kept at once, since nobody would look there.
 const SAVE_EVERY: Duration = Duration::from_secs(2);
+
+/// The most places that are kept.
+const KEPT_MAX: usize = 2_000;
 
 /// The places.
 #[derive(Debug, Default)]
 pub struct Known {
     places: Mutex<BTreeMap<String, Seen>>,
     changed: AtomicBool,
+    new_place: Notify,
     counted: AtomicUsize,
 }
 
@@ -48,12 +54,10 @@ impl Seen {
 impl Known {
     /// A message was taken at a place.
     pub fn note(&self, place: &str, seen: &Seen) {
-        let mut known = self.places();
-        let entry = known.entry(place.to_owned()).or_insert_with(|| seen.clone());
-        if seen.is_later(entry) {
-            *entry = seen.clone();
-        }
         self.changed.store(true, Ordering::Release);
+        if self.places().see(place, seen) {
+            self.new_place.notify_one();
+        }
     }
 
     /// Whether something was taken at a place before.
@@ -77,6 +81,7 @@ impl Known {
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(SAVE_EVERY) => {}
+                () = self.new_place.notified() => {}
             }
             self.save(ingress).await;
         }
@@ -88,8 +93,14 @@ impl Known {
         if !self.changed.swap(false, Ordering::AcqRel) {
             return;
         }
-        let written = serde_json::to_string(&*self.places()).unwrap_or_default();
-        if ingress.inbox.advance(CURSOR, &written).await.is_err() {
+        // Other gateways keep theirs under the same name.
+        let saved = async {
+            self.add_kept(ingress).await?;
+            latest(&mut self.places(), KEPT_MAX);
+            let written = serde_json::to_string(&*self.places()).unwrap_or_default();
+            ingress.inbox.advance(CURSOR, &written).await
+        };
+        if saved.await.is_err() {
             self.changed.store(true, Ordering::Release);
         }
     }
@@ -99,23 +110,19 @@ impl Known {
     /// # Errors
     /// `Retry` when the store is away.
     pub async fn load(&self, ingress: &Ingress, limits: &Backfill) -> Result<Vec<(String, Seen)>, Error> {
+        self.add_kept(ingress).await?;
+        Ok(latest(&mut self.places(), limits.places))
+    }
+
+    /// Adds what is kept to what is known.
+    async fn add_kept(&self, ingress: &Ingress) -> Result<(), Error> {
         let kept = ingress.inbox.cursor(CURSOR).await?.unwrap_or_default();
         let kept: BTreeMap<String, Seen> = serde_json::from_str(&kept).unwrap_or_default();
         let mut known = self.places();
-        for (place, seen) in kept {
-            let entry = known.entry(place).or_insert_with(|| seen.clone());
-            if seen.is_later(entry) {
-                *entry = seen;
-            }
+        for (place, seen) in &kept {
+            known.see(place, seen);
         }
-        let mut all: Vec<(String, Seen)> =
-            known.iter().map(|(place, seen)| (place.clone(), seen.clone())).collect();
-        all.sort_by(|(_, a), (_, b)| (b.message.len(), &b.message).cmp(&(a.message.len(), &a.message)));
-        for (place, _) in all.iter().skip(limits.places) {
-            known.remove(place);
-        }
-        all.truncate(limits.places);
-        Ok(all)
+        Ok(())
     }
 
     fn places(&self) -> MutexGuard<'_, BTreeMap<String, Seen>> {
@@ -123,18 +130,124 @@ impl Known {
     }
 }
 
+/// The places where something was said last, the latest first; the others are forgotten.
+fn latest(known: &mut BTreeMap<String, Seen>, most: usize) -> Vec<(String, Seen)> {
+    let mut all: Vec<(String, Seen)> =
+        known.iter().map(|(place, seen)| (place.clone(), seen.clone())).collect();
+    all.sort_by(|(_, a), (_, b)| (b.message.len(), &b.message).cmp(&(a.message.len(), &a.message)));
+    for (place, _) in all.iter().skip(most) {
+        known.remove(place);
+    }
+    all.truncate(most);
+    all
+}
+
+/// What is seen at a place.
+trait See {
+    /// Takes the later of two; whether the place is new.
+    fn see(&mut self, place: &str, seen: &Seen) -> bool;
+}
+
+impl See for BTreeMap<String, Seen> {
+    fn see(&mut self, place: &str, seen: &Seen) -> bool {
+        match self.get_mut(place) {
+            Some(entry) if seen.is_later(entry) => *entry = seen.clone(),
+            Some(_) => {}
+            None => {
+                self.insert(place.to_owned(), seen.clone());
+                return true;
+            }
+        }
+        false
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use channel::{Accepted, Entry, Health, Inbound, Inbox, Place};
+
     use super::*;
+
+    fn seen(message: &str) -> Seen {
+        Seen { channel: "C1".into(), message: message.into() }
+    }
 
     #[test]
     fn the_latest_message_of_a_place_counts() {
         let known = Known::default();
-        let seen = |message: &str| Seen { channel: "C1".into(), message: message.into() };
         for message in ["999", "1005", "1003"] {
             known.note("a", &seen(message));
         }
         assert!(known.knows("a") && !known.knows("b"));
         assert_eq!(known.places().get("a"), Some(&seen("1005")));
+        known.note("b", &seen("1004"));
+        known.note("c", &seen("1006"));
+        let two = latest(&mut known.places(), 2).into_iter().map(|(place, _)| place).collect::<Vec<_>>();
+        assert_eq!((two, known.places().len()), (vec!["c".to_owned(), "a".to_owned()], 2));
+    }
+
+    /// Keeps one value, and counts how often.
+    #[derive(Default)]
+    struct Kept(Mutex<(String, usize)>);
+
+    impl Kept {
+        fn now(&self) -> (Vec<String>, usize) {
+            let (value, count) = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let places: BTreeMap<String, Seen> = serde_json::from_str(&value).unwrap_or_default();
+            (places.into_keys().collect(), count)
+        }
+    }
+
+    #[async_trait]
+    impl Inbox for Kept {
+        async fn accept(&self, _: Inbound) -> Result<Accepted, Error> {
+            Err(Error::retry("nothing is taken here"))
+        }
+
+        async fn cursor(&self, _: &str) -> Result<Option<String>, Error> {
+            Ok(Some(self.0.lock().unwrap_or_else(PoisonError::into_inner).0.clone()))
+        }
+
+        async fn advance(&self, _: &str, value: &str) -> Result<(), Error> {
+            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *kept = (value.to_owned(), kept.1 + 1);
+            Ok(())
+        }
+
+        async fn history(&self, _: &Place) -> Result<Vec<Entry>, Error> {
+            Ok(Vec::new())
+        }
+
+        async fn file(&self, _: &str) -> Result<Option<Vec<u8>>, Error> {
+            Ok(None)
+        }
+    }
+
+    /// A gateway that dies a moment after a place was first heard of leaves it to the next one, whoever else keeps places.
+    #[tokio::test(start_paused = true)]
+    async fn a_new_place_is_kept_at_once_and_nobody_s_is_lost() {
+        let kept = Arc::<Kept>::default();
+        let stop = CancellationToken::new();
+        let ingress = Ingress { inbox: kept.clone(), health: Health::default(), stop: stop.clone() };
+        let gateways = [Arc::<Known>::default(), Arc::<Known>::default()];
+        for known in &gateways {
+            let (known, ingress, stop) = (known.clone(), ingress.clone(), stop.clone());
+            tokio::spawn(async move { known.keep_saving(&ingress, &stop).await });
+        }
+        let moment = Duration::from_millis(1);
+        for (n, place) in ["a", "b", "c"].into_iter().enumerate() {
+            gateways[n % 2].note(place, &seen("1"));
+            tokio::time::sleep(moment).await;
+        }
+        assert_eq!(kept.now(), (["a", "b", "c"].map(str::to_owned).to_vec(), 3));
+        gateways[0].note("a", &seen("2"));
+        tokio::time::sleep(moment).await;
+        assert_eq!(kept.now().1, 3, "it can wait");
+        tokio::time::sleep(SAVE_EVERY).await;
+        assert_eq!(kept.now().1, 4);
+        stop.cancel();
     }
 }
