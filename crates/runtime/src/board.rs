@@ -15,6 +15,9 @@ use tool::Tool;
 
 use crate::library::Library;
 
+/// When so many events are to be written together, what follows from them is decided after that.
+const TOGETHER_MAX: usize = 64;
+
 /// Everything the gateway works with.
 pub struct Board {
     /// Durable state.
@@ -137,11 +140,30 @@ impl Board {
         events: Vec<Event>,
         with: With,
     ) -> Result<(), store::Error> {
+        self.write_on(thread, events, with, |_| Vec::new()).await
+    }
+
+    /// The same together with what is decided from the thread as it is then, until nothing is: one write instead of several.
+    ///
+    /// # Errors
+    /// As [`Board::write`].
+    pub(crate) async fn write_on(
+        &self,
+        thread: &mut Thread,
+        mut events: Vec<Event>,
+        with: With,
+        mut next: impl FnMut(&Thread) -> Vec<Event>,
+    ) -> Result<(), store::Error> {
         let now = self.clock.now();
-        let records: Vec<Record> = events.into_iter().map(|event| Record::new(now, event)).collect();
+        let mut records: Vec<Record> = Vec::new();
         let first = thread.version().0;
-        for record in &records {
-            thread.apply(record.clone());
+        while !events.is_empty() && records.len() < TOGETHER_MAX {
+            for event in events {
+                let record = Record::new(now, event);
+                thread.apply(record.clone());
+                records.push(record);
+            }
+            events = next(thread);
         }
         // Only a decision, made at a known version, causes messages: their names derive from places in the log.
         let outgoing = match with.expect {

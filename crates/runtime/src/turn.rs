@@ -225,7 +225,11 @@ impl Board {
         let full = matches!(&event, Event::Failed(failure) if failure.fault.kind == FaultKind::ContextFull);
         let down =
             matches!(&event, Event::Failed(failure) if failure.fault.kind == FaultKind::ModelUnavailable);
-        self.fact(lease, thread, event).await?;
+        if matches!(event, Event::Thought(_)) {
+            self.thought(lease, thread, agent, event).await?;
+        } else {
+            self.fact(lease, thread, event).await?;
+        }
         if full && thread.phase() == Phase::Thinking {
             let why = "the conversation does not fit the model's context any more";
             let events = escalate(agent, &self.directory, thread, why, self.clock.now());
@@ -353,6 +357,62 @@ impl Board {
         Ok(Went::On)
     }
 
+    /// Writes a thought, and with it what follows from it at once. Where something came between, only the thought is written,
+    /// which has happened; the rest is decided anew.
+    async fn thought(
+        &self,
+        lease: &Lease,
+        thread: &mut Thread,
+        agent: &Agent,
+        event: Event,
+    ) -> Result<(), store::Error> {
+        let mut ends = None;
+        let next = |thread: &Thread| {
+            let Step::Record(events) = decide(agent, &self.directory, thread, self.clock.now()) else {
+                return Vec::new();
+            };
+            if events.contains(&Event::Finished) {
+                ends = Some((asked_by(thread), ending(thread, &events)));
+            }
+            events
+        };
+        let with = With { expect: Some(thread.version()), fence: Some(lease.clone()), ..With::default() };
+        let seen = thread.version();
+        match self.write_on(thread, vec![event.clone()], with, next).await {
+            Err(store::Error::Conflict { .. } | store::Error::Away { .. }) => {
+                *thread = self.thread_surely(lease, thread.id()).await?;
+                if !happened(thread, seen, &event) {
+                    return self.fact(lease, thread, event).await;
+                }
+            }
+            done => done?,
+        }
+        if let Some((about, end)) = ends.filter(|_| !thread.is_idle()) {
+            // The next request began with the end of this one, and of that nobody would be told otherwise.
+            self.signal_about(thread, about.as_ref(), end).await;
+        }
+        Ok(())
+    }
+
+    /// Reads a thread, however long the store is away, as long as its lease may live.
+    async fn thread_surely(&self, lease: &Lease, id: &ThreadId) -> Result<Thread, store::Error> {
+        let mut attempt = 0;
+        let reading = async {
+            loop {
+                match self.thread(id).await {
+                    Err(error @ store::Error::Away { .. }) => {
+                        self.wait_for_store(lease, &mut attempt, error).await?;
+                    }
+                    read => return read,
+                }
+            }
+        };
+        match holding(self.store.as_ref(), lease, self.settings.lease, reading).await {
+            Ok(read) => read,
+            Err(Lost) => Err(store::Error::Fenced { on: lease.on.clone() }),
+        }
+    }
+
     /// Writes what has happened already. While the store is away it is tried again as long as the lease may live: a
     /// model's answer is dear, and a tool's end must not be forgotten.
     async fn fact(&self, lease: &Lease, thread: &mut Thread, event: Event) -> Result<(), store::Error> {
@@ -366,7 +426,7 @@ impl Board {
     /// Whether a lost answer of the store was a yes is found out by reading; before that is known, nothing is written
     /// again.
     async fn write_once(&self, lease: &Lease, thread: &mut Thread, event: Event) -> Result<(), store::Error> {
-        let seen = usize::try_from(thread.version().0).unwrap_or(usize::MAX);
+        let seen = thread.version();
         let mut attempt = 0;
         loop {
             let with = With { fence: Some(lease.clone()), ..With::default() };
@@ -384,7 +444,7 @@ impl Board {
                     read => break read?,
                 }
             };
-            if thread.records().iter().skip(seen).any(|record| record.event == event) {
+            if happened(thread, seen, &event) {
                 return Ok(());
             }
         }
@@ -457,6 +517,12 @@ impl Board {
         let Some(channel) = self.channels.get(&home.channel) else { return };
         let _ = tokio::time::timeout(SIGNAL_TIMEOUT, channel.signal(home, about, signal)).await;
     }
+}
+
+/// Whether an event is in the log since a version.
+fn happened(thread: &Thread, since: Version, event: &Event) -> bool {
+    let since = usize::try_from(since.0).unwrap_or(usize::MAX);
+    thread.records().iter().skip(since).any(|record| record.event == *event)
 }
 
 /// The message that began the request that is being worked on, as its platform names it.

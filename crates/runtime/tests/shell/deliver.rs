@@ -76,12 +76,16 @@ async fn a_message_is_sent_because_of_a_commit_and_its_end_is_written() {
 #[tokio::test]
 async fn what_nobody_committed_is_never_sent() {
     let world = World::new();
-    world.store.fails_commit(0, Fault::Away, |batch| !batch.outgoing.is_empty());
+    world.store.fails(|op| match op {
+        Op::Commit(batch) if !batch.outgoing.is_empty() => Fault::Away,
+        _ => Fault::None,
+    });
     let serving = world.serve();
     world.say("p", "hello").await;
     until("a try to answer", || world.store.commits().len() >= 2).await;
     sleep(Duration::from_millis(100)).await;
     assert!(world.chat.sent().is_empty(), "it was said although the commit failed");
+    world.store.back();
     world.clock.advance(Duration::from_secs(2));
     world.finished("p").await;
     assert_eq!(world.chat.sent().len(), 1);

@@ -55,6 +55,54 @@ async fn a_request_becomes_steps_and_an_answer() {
     assert!(serving.stop().await);
 }
 
+/// What a model said and what follows from it are written together, and need one flush.
+#[tokio::test]
+async fn a_thought_and_what_follows_from_it_are_one_write() {
+    let world = World::new();
+    world.model.thinks(&finish("It is noon."));
+    let serving = world.serve();
+    world.say("p", "what time is it?").await;
+    world.finished("p").await;
+    let commits = world.store.commits();
+    let thoughts: Vec<_> =
+        commits.iter().filter(|batch| writes(batch, |e| matches!(e, Event::Thought(_)))).collect();
+    assert_eq!(thoughts.len(), 1);
+    assert_eq!((thoughts[0].records.len(), thoughts[0].outgoing.len()), (3, 1), "{thoughts:#?}");
+    assert!(serving.stop().await);
+}
+
+/// Where somebody spoke meanwhile, or the store's answer was lost, the thought is written once all the same, and what follows from
+/// it is decided from the log as it is.
+#[tokio::test]
+async fn a_thought_is_written_once_whatever_comes_between() {
+    for fault in [None, Some(Fault::Away), Some(Fault::Lost)] {
+        let world = World::new();
+        let hold = Hold::new();
+        world.model.then(Play::gives(Ok(completion(finish("It is noon.").to_string()))).held(&hold));
+        let serving = world.serve();
+        world.say("p", "what time is it?").await;
+        hold.reached(1).await;
+        match &fault {
+            Some(fault) => {
+                let about = |batch: &Batch| writes(batch, |e| matches!(e, Event::Thought(_)));
+                world.store.fails_commit(0, fault.clone(), about);
+            }
+            None => {
+                world.model.thinks(&finish("Four."));
+                world.say("p", "and two and two?").await;
+            }
+        }
+        hold.open();
+        let requests = if fault.is_none() { 2 } else { 1 };
+        let thread = world.until("p", |thread| count(thread, "finished") == requests).await;
+        assert_eq!(count(&thread, "thought It is noon."), 1, "{fault:?}");
+        assert_eq!(count(&thread, "said It is noon."), 1, "{fault:?}");
+        assert_eq!(count(&thread, "said Four."), requests - 1);
+        assert_eq!(world.model.prompts().len(), requests);
+        assert!(serving.stop().await);
+    }
+}
+
 #[tokio::test]
 async fn a_step_is_journalled_before_it_is_done() {
     let world = World::new();
