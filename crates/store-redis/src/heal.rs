@@ -6,7 +6,7 @@
 //! script is unknown meets a new server, and before anything else is asked of it, compares what he wrote last with what is there. A
 //! server that was the master once and still runs knows them; where sentinels name it, its history has another name than before, and
 //! our scripts are not called until that was looked through.
-//! Meanwhile nobody takes or writes anything (`healing`), for as long as it takes each gateway to come by.
+//! Meanwhile nobody takes or writes anything (`healing`), until each gateway has come by, or for three seconds.
 //!
 //! What one gateway wrote may stand on what another one did: so each tries until that is there. Where a log has gone on without what
 //! is missing, what people said is said again, at its end; what a worker did is not, and is told as lost.
@@ -27,8 +27,10 @@ use crate::{
     store::Inner,
 };
 
-/// How long nothing is taken or written: each gateway comes by once a second at least.
+/// How long nothing is taken or written, unless every gateway has come by before: each does so once a second at least.
 const HEALING: Duration = Duration::from_secs(3);
+/// A gateway that was not heard of for so long is not waited for; it is heard of four times as often.
+const SILENT: Duration = Duration::from_secs(60);
 /// How long something is tried that stands on what others have to put back.
 const PATIENCE: Duration = Duration::from_millis(2_500);
 /// How long between two tries.
@@ -103,6 +105,10 @@ impl Inner {
                 Entry::Value { name, .. } => {
                     pipe.cmd("GETRANGE").arg(self.key(&format!("value:{name}"))).arg(0).arg(-1)
                 }
+                Entry::Tried { keys } => {
+                    let first = keys.first().map(String::as_str).unwrap_or_default();
+                    pipe.cmd("HMGET").arg(self.key(&format!("out:{first}"))).arg(&["state", "attempts"])
+                }
             };
         }
         let found: Vec<Value> =
@@ -119,6 +125,11 @@ impl Inner {
                     // Another one is there, which may be younger.
                     Ok(kept) if !kept.is_empty() => There::Unknown,
                     Ok(_) | Err(_) => There::No,
+                },
+                // They were taken together, so what holds for one holds for all.
+                Entry::Tried { .. } => match <(Option<String>, Option<u64>)>::from_redis_value(found) {
+                    Ok((Some(state), None)) if state == "waiting" => There::No,
+                    Ok(_) | Err(_) => There::Unknown,
                 },
             };
             (entry, there)
@@ -147,18 +158,22 @@ impl Inner {
                     Entry::Batch(wrote) if behind.contains(&wrote.thread) => Put::Early,
                     Entry::Batch(wrote) => self.put_back(wrote).await?,
                     Entry::Value { name, bytes, .. } => self.keep_again(name, bytes).await.map_err(away)?,
+                    Entry::Tried { keys } => self.count_again(keys).await.map_err(away)?,
                 };
                 match (put, entry) {
                     (Put::Done, _) => healed.back += 1,
-                    (Put::Early, Entry::Batch(wrote)) if !last_try => {
-                        behind.insert(wrote.thread.clone());
-                        early.push(Entry::Batch(wrote));
+                    (Put::Early, entry) if !last_try => {
+                        if let Entry::Batch(wrote) = &entry {
+                            behind.insert(wrote.thread.clone());
+                        }
+                        early.push(entry);
                     }
-                    (_, Entry::Batch(wrote)) => match self.say_again(&wrote).await? {
+                    (Put::Early | Put::Late, Entry::Batch(wrote)) => match self.say_again(&wrote).await? {
                         true => healed.back += 1,
                         false => healed.lost.push(lost(&wrote)),
                     },
-                    (_, Entry::Value { .. }) => {}
+                    // Messages that are not there cannot have been tried.
+                    (Put::Early | Put::Late, Entry::Value { .. } | Entry::Tried { .. }) => {}
                 }
             }
             if early.is_empty() {
@@ -174,6 +189,14 @@ impl Inner {
         let mut cmd = redis::cmd("SET");
         cmd.arg(self.key("healing")).arg(1).arg("PX").arg(HEALING.as_millis().to_string());
         cmd.query_async(&mut self.link.clone()).await
+    }
+
+    /// Notes that we are here, and, if a run of the server is named, that it has all that we know of.
+    pub(crate) async fn come_by(&self, run: &str) -> RedisResult<()> {
+        let Some(journal) = self.journal_name() else { return Ok(()) };
+        let silent = SILENT.as_micros().to_string();
+        let args = [journal, &silent, run].map(str::as_bytes);
+        self.eval(&self.scripts.come_by, &args).await.map(drop)
     }
 
     /// Puts a batch back at its place.
@@ -248,6 +271,13 @@ impl Inner {
         cmd.arg(self.key(&format!("value:{name}"))).arg(bytes).arg("NX");
         cmd.query_async::<Option<String>>(&mut self.link.clone()).await.map(|_| Put::Done)
     }
+
+    /// Counts again that messages were tried.
+    async fn count_again(&self, keys: &[String]) -> RedisResult<Put> {
+        let keys: Vec<&[u8]> = keys.iter().map(String::as_bytes).collect();
+        let missing = u64::from_redis_value(self.eval(&self.scripts.tried, &keys).await?)?;
+        Ok(if missing == 0 { Put::Done } else { Put::Early })
+    }
 }
 
 /// Says what came of it.
@@ -275,6 +305,7 @@ pub(crate) fn missed(entry: &Entry) -> Option<String> {
             records.len()
         )),
         Entry::Value { name, .. } => Some(format!("Redis confirmed to keep `{name}`, and has lost it")),
+        Entry::Tried { .. } => Some("Redis has lost that messages were tried".to_owned()),
     }
 }
 

@@ -42,6 +42,11 @@ pub(crate) enum Entry {
         #[serde(skip)]
         bytes: Vec<u8>,
     },
+    /// Messages that were taken to be sent: whoever takes one of them the next time has to look whether it arrived.
+    Tried {
+        /// Their keys.
+        keys: Vec<String>,
+    },
 }
 
 /// A batch as it was written.
@@ -294,7 +299,8 @@ mod tests {
     #[test]
     fn what_is_noted_reads_back_also_after_a_cut() {
         let folder = tempfile::tempdir().unwrap();
-        let entries = [batch(1), value(b"\x00\n{}\n"), batch(2), value(b""), batch(3)];
+        let tried = Entry::Tried { keys: vec!["m".to_owned()] };
+        let entries = [batch(1), value(b"\x00\n{}\n"), batch(2), value(b""), tried, batch(3)];
         let journal = Journal::open(folder.path(), Duration::from_secs(60)).unwrap();
         entries.iter().for_each(|entry| journal.note(entry));
         assert_eq!(all(journal.folder()), entries);
@@ -313,7 +319,7 @@ mod tests {
         let journal = Journal::open(folder.path(), Duration::from_secs(60)).unwrap();
         assert_eq!(journal.name(), name);
         journal.note(&batch(4));
-        assert_eq!(all(journal.folder()), [&entries[..4], &[batch(4)]].concat());
+        assert_eq!(all(journal.folder()), [&entries[..5], &[batch(4)]].concat());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -50,10 +50,12 @@ const PAGE: usize = 500;
 /// How long a commit waits while what Redis forgot is put back.
 const HEALING_MAX: Duration = Duration::from_secs(30);
 const HEALING_REST: Duration = Duration::from_millis(50);
+/// What `scripts/claim_sends.lua` says of each message.
+const SEND_PARTS: usize = 6;
 /// What a server says that does not know a script.
 const UNKNOWN_SCRIPT: ErrorKind = ErrorKind::Server(ServerErrorKind::NoScript);
 /// How often it is looked how full Redis is, and from where on that is told.
-const LOOK_AT_MEMORY: Duration = Duration::from_secs(15);
+const LOOK_AROUND: Duration = Duration::from_secs(15);
 const FULL: [u64; 3] = [75, 85, 95];
 
 /// The store on Redis. Any number of processes may have it open at the same time.
@@ -83,6 +85,8 @@ pub(crate) struct Code(String, String);
 pub(crate) struct Scripts {
     commit: Code,
     pub(crate) put_back: Code,
+    pub(crate) tried: Code,
+    pub(crate) come_by: Code,
     claim_turns: Code,
     claim_sends: Code,
     lease: Code,
@@ -104,6 +108,8 @@ impl Scripts {
         Self {
             commit: script(&format!("local puts_back = false\n{commit}")),
             put_back: script(&format!("local puts_back = true\n{commit}")),
+            tried: script(include_str!("scripts/tried.lua")),
+            come_by: script(include_str!("scripts/come_by.lua")),
             claim_turns: script(include_str!("scripts/claim_turns.lua")),
             claim_sends: script(include_str!("scripts/claim_sends.lua")),
             lease: script(include_str!("scripts/lease.lua")),
@@ -116,8 +122,19 @@ impl Scripts {
 
     /// Those that are called by their hash.
     fn called(&self) -> [&Code; 8] {
-        let Self { commit, put_back: _, claim_turns, claim_sends, lease, threads, right, asleep, restore } =
-            self;
+        let Self {
+            commit,
+            put_back: _,
+            tried: _,
+            come_by: _,
+            claim_turns,
+            claim_sends,
+            lease,
+            threads,
+            right,
+            asleep,
+            restore,
+        } = self;
         [commit, claim_turns, claim_sends, lease, threads, right, asleep, restore]
     }
 }
@@ -156,7 +173,7 @@ impl Redis {
         let inner = Arc::new(inner);
         let topic = inner.key("wake");
         let listening = tokio::spawn(Arc::clone(&inner.bells).listen(nodes, topic));
-        let watching = tokio::spawn(watch_memory(inner.link.clone()));
+        let watching = tokio::spawn(watch(Arc::downgrade(&inner)));
         Ok(Self(inner, vec![listening, watching]))
     }
 
@@ -231,12 +248,16 @@ async fn agree_on_store(link: &Link, prefix: &str) -> Result<String, Error> {
     }
 }
 
-/// Says when Redis gets full: from where it is full on, nothing is taken any more.
-async fn watch_memory(link: Link) {
+/// Says when Redis gets full: from where it is full on, nothing is taken any more. And lets others know that we are here.
+async fn watch(inner: Weak<Inner>) {
     let mut told = 0;
     loop {
-        sleep(LOOK_AT_MEMORY).await;
-        let Ok(info) = soundness::info(&link).await else { continue };
+        sleep(LOOK_AROUND).await;
+        let Some(inner) = inner.upgrade() else { return };
+        if let Err(error) = inner.come_by("").await {
+            tracing::debug!(%error, "others do not hear that we are here");
+        }
+        let Ok(info) = soundness::info(&inner.link).await else { continue };
         let Some(full) = soundness::fullness(&info) else { continue };
         let step = FULL.iter().rev().find(|step| full >= **step).copied().unwrap_or(0);
         if step > told {
@@ -273,15 +294,19 @@ impl Inner {
         (nanos.div_euclid(1000) + i128::from(nanos.rem_euclid(1000) > 0)).to_string()
     }
 
-    /// Runs a script. The time comes first of its arguments.
-    pub(crate) async fn run(&self, script: &Code, args: &[&[u8]]) -> RedisResult<Value> {
-        self.run_noting(script, args, None).await
+    pub(crate) fn journal_name(&self) -> Option<&str> {
+        self.journal.as_ref().map(Journal::name)
     }
 
-    async fn run_noting(&self, script: &Code, args: &[&[u8]], batch: Option<&Encoded>) -> RedisResult<Value> {
+    /// Runs a script. The time comes first of its arguments.
+    pub(crate) async fn run(&self, script: &Code, args: &[&[u8]]) -> RedisResult<Value> {
+        self.run_noting(script, args, Noting::Nothing).await
+    }
+
+    async fn run_noting(&self, script: &Code, args: &[&[u8]], noting: Noting<'_>) -> RedisResult<Value> {
         let mut tries = 0;
         loop {
-            let done = self.once(script, args, batch).await;
+            let done = self.once(script, args, noting).await;
             match done {
                 Err(error) if tries < TRIES && error.kind() == UNKNOWN_SCRIPT => self.meet().await?,
                 done => return done,
@@ -291,17 +316,18 @@ impl Inner {
     }
 
     /// Calls a script. What it confirms is in the journal before anybody compares that with what is there.
-    async fn once(&self, script: &Code, args: &[&[u8]], batch: Option<&Encoded>) -> RedisResult<Value> {
-        let _open = match batch {
-            Some(_) => Some(self.gate.read().await),
-            None => None,
+    async fn once(&self, script: &Code, args: &[&[u8]], noting: Noting<'_>) -> RedisResult<Value> {
+        let (Some(journal), Noting::Batch(_) | Noting::Sends) = (&self.journal, noting) else {
+            return self.call("EVALSHA", &script.1, args).await;
         };
+        let _open = self.gate.read().await;
         let value = self.call("EVALSHA", &script.1, args).await?;
-        if let (Some(journal), Some(batch)) = (&self.journal, batch)
-            && let Some(wrote) = wrote(batch, &value)
-        {
-            journal.note(&Entry::Batch(wrote));
-        }
+        let entry = match noting {
+            Noting::Batch(batch) => wrote(batch, &value).map(Entry::Batch),
+            Noting::Sends => tried(&value),
+            Noting::Nothing => None,
+        };
+        entry.iter().for_each(|entry| journal.note(entry));
         Ok(value)
     }
 
@@ -335,6 +361,7 @@ impl Inner {
             let id: Option<String> = self.link.clone().get(key).await?;
             if id.as_ref() == Some(&self.id) {
                 self.hold_up().await?;
+                let run = self.run_of_server().await?;
                 let _shut = self.gate.write().await;
                 let healed = self.heal(&[journal.folder().to_path_buf()], false).await.map_err(|error| {
                     RedisError::from((
@@ -344,6 +371,8 @@ impl Inner {
                     ))
                 })?;
                 heal::tell(&healed);
+                // The same process has another history when it comes to be the master again.
+                self.come_by(&format!("{run}{history}")).await?;
             } else {
                 // Some hours of it would be no store either.
                 tracing::error!(
@@ -362,7 +391,18 @@ impl Inner {
         let left = ours.as_ref().and_then(|ours| ours.parent()).map(journal::left).unwrap_or_default();
         let folders: Vec<PathBuf> = left.iter().map(|left| left.folder.clone()).chain(ours).collect();
         heal::tell(&self.heal(&folders, false).await?);
-        self.teach().await.map_err(|error| fault::away(&error))
+        let ready = async {
+            self.come_by("").await?;
+            self.teach().await
+        };
+        ready.await.map_err(|error| fault::away(&error))
+    }
+
+    /// Which run of a server this is: a name of its process.
+    async fn run_of_server(&self) -> RedisResult<String> {
+        let info =
+            String::from_redis_value(self.link.ask(redis::cmd("INFO").arg("server").to_owned()).await?)?;
+        Ok(soundness::field(&info, "run_id").unwrap_or_default().to_owned())
     }
 
     async fn is_known(&self) -> RedisResult<bool> {
@@ -387,18 +427,18 @@ impl Inner {
 
     /// Runs a script that may run twice, until its end was seen.
     pub(crate) async fn run_surely(&self, script: &Code, args: &[&[u8]]) -> RedisResult<(Value, bool)> {
-        self.run_surely_noting(script, args, None).await
+        self.run_surely_noting(script, args, Noting::Nothing).await
     }
 
     async fn run_surely_noting(
         &self,
         script: &Code,
         args: &[&[u8]],
-        batch: Option<&Encoded>,
+        noting: Noting<'_>,
     ) -> RedisResult<(Value, bool)> {
         let mut tries = 0;
         loop {
-            match self.run_noting(script, args, batch).await {
+            match self.run_noting(script, args, noting).await {
                 Ok(value) => return Ok((value, tries > 0)),
                 Err(error)
                     if tries < TRIES
@@ -418,7 +458,7 @@ impl Inner {
         let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
         let give_up = Instant::now() + HEALING_MAX;
         loop {
-            let done = self.run_surely_noting(&self.scripts.commit, &args, Some(batch)).await;
+            let done = self.run_surely_noting(&self.scripts.commit, &args, Noting::Batch(batch)).await;
             let mut answer = Answer::of(done.map_err(|error| fault::away(&error))?.0)?;
             let (said, about) = (answer.text()?, answer.text()?);
             return match said.as_str() {
@@ -473,7 +513,9 @@ impl Inner {
             }
             Wanted::Sends(channel) => {
                 let args = [common[0], common[1], common[2], channel.as_str().as_bytes()];
-                let mut answer = Answer::of(self.run(&self.scripts.claim_sends, &args).await.map_err(away)?)?;
+                let mut answer = Answer::of(
+                    self.run_noting(&self.scripts.claim_sends, &args, Noting::Sends).await.map_err(away)?,
+                )?;
                 let next = next_due(&answer.text()?)?;
                 let mut work = Vec::new();
                 while let Some(on) = answer.next() {
@@ -799,6 +841,23 @@ fn next_due(text: &str) -> Result<Option<Duration>, Error> {
     } else {
         answer::number(text).map(|micros| Some(Duration::from_micros(micros)))
     }
+}
+
+/// What of an answer is noted in the journal.
+#[derive(Clone, Copy)]
+enum Noting<'a> {
+    Nothing,
+    /// That this batch was written.
+    Batch(&'a Encoded),
+    /// Which messages were taken.
+    Sends,
+}
+
+/// The messages that were taken, for the journal.
+fn tried(answer: &Value) -> Option<Entry> {
+    let answer = <Vec<String>>::from_redis_value(answer.clone()).ok()?;
+    let keys: Vec<String> = answer.iter().skip(1).step_by(SEND_PARTS).cloned().collect();
+    (!keys.is_empty()).then_some(Entry::Tried { keys })
 }
 
 /// A batch for the journal, if it was confirmed.

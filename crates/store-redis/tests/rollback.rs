@@ -287,6 +287,23 @@ async fn each_gateway_notices_by_itself() {
     assert_eq!(story(&one, "b").await, ["hello", "more"]);
 }
 
+/// A message was being sent: whoever takes it the next time knows that it may have arrived.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn that_a_message_was_tried_is_not_forgotten() {
+    let mut world = World::new();
+    let store = world.open().await;
+    surely(&store, Batch { outgoing: vec![message("a", 0)], ..batch("a", "one") }).await;
+    let moment = world.server.remember();
+    let sends = || claim(Wanted::Sends(address().channel), SOON);
+    assert_eq!(store.claim(sends()).await.unwrap().len(), 1);
+    world.server.go_back(&moment);
+    surely(&store, batch("b", "two")).await;
+    let Work::Send { attempt, .. } = store.claim(sends()).await.unwrap().remove(0) else {
+        panic!("no message")
+    };
+    assert_eq!(attempt, 2);
+}
+
 /// A server that is stopped and started again with all that it had: nothing is missing, and all goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_without_a_loss_changes_nothing() {

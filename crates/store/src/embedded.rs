@@ -33,9 +33,9 @@ use self::{
     lease::{Found, Handover},
     readers::Readers,
     wakeup::Wakeups,
-    writer::Writer,
+    writer::{Flush, Writer},
 };
-use crate::{Again, Batch, Claim, Clock, Error, Lease, Page, Sent, SentQuery, Store, Summary, Work};
+use crate::{Again, Batch, Claim, Clock, Error, Lease, Page, Sent, SentQuery, Store, Summary, Wanted, Work};
 
 /// A waiting claim looks again after so long at the latest: a clock that was set, or a machine that slept, makes work
 /// due without anybody saying so.
@@ -123,8 +123,14 @@ impl Embedded {
     async fn look(&self, claim: &Claim) -> Result<Found, Error> {
         let writer = self.writer()?;
         let (wanted, afterwards) = (claim.clone(), writer.afterwards());
+        // That a message was tried must be known also after a crash of the machine; who had which thread need not.
+        let flush = match claim.wanted {
+            Wanted::Turns => Flush::No,
+            Wanted::Sends(_) => Flush::Yes,
+        };
         let handover = writer
             .write_then(
+                flush,
                 move |desk| lease::claim(desk, &wanted),
                 move |found| Handover::new(found, afterwards),
             )
@@ -176,12 +182,12 @@ impl Store for Embedded {
 
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<(), Error> {
         let lease = lease.clone();
-        self.writer()?.write(move |desk| lease::renew(desk, &lease, ttl)).await
+        self.writer()?.write_lightly(move |desk| lease::renew(desk, &lease, ttl)).await
     }
 
     async fn release(&self, lease: &Lease, again: Again) -> Result<(), Error> {
         let lease = lease.clone();
-        self.writer()?.write(move |desk| lease::release(desk, &lease, &again)).await
+        self.writer()?.write_lightly(move |desk| lease::release(desk, &lease, &again)).await
     }
 
     async fn latest(&self, home: &Home) -> Result<Option<ThreadId>, Error> {
@@ -233,13 +239,13 @@ impl Store for Embedded {
     async fn hold(&self, name: &str, by: &str, ttl: Duration) -> Result<bool, Error> {
         let writer = self.writer()?;
         let (name, by) = hold::names(name, by)?;
-        writer.write(move |desk| hold::take(desk, &name, &by, ttl)).await
+        writer.write_lightly(move |desk| hold::take(desk, &name, &by, ttl)).await
     }
 
     async fn let_go(&self, name: &str, by: &str) -> Result<(), Error> {
         let writer = self.writer()?;
         let (name, by) = hold::names(name, by)?;
-        writer.write(move |desk| hold::let_go(desk, &name, &by)).await
+        writer.write_lightly(move |desk| hold::let_go(desk, &name, &by)).await
     }
 
     async fn logs(&self, from: &str) -> Result<Page<ThreadId>, Error> {

@@ -231,8 +231,8 @@ pub enum Work {
         lease: Lease,
         /// The thread.
         thread: ThreadId,
-        /// Which attempt this is since it last went well, counting from 1; counted durably before it begins, so that a
-        /// worker which dies of it counts too.
+        /// Which attempt this is since it last went well, or since a worker last wrote an event, counting from 1; counted before
+        /// it begins, so that a worker which dies of it counts too.
         attempt: u32,
     },
     /// A message to send.

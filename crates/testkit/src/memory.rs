@@ -343,6 +343,9 @@ impl State {
         }
         self.writes += 1;
         let thread = self.threads.entry(id).or_default();
+        if fence.is_some() && !records.is_empty() {
+            thread.duty.attempts = 0;
+        }
         if !records.is_empty() || thread.written == 0 {
             thread.updated = now;
             thread.written = self.writes;

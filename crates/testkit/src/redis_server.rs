@@ -6,6 +6,7 @@ mod certificates;
 mod sentinels;
 
 use std::{
+    fs::File,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     path::Path,
@@ -19,16 +20,15 @@ pub use sentinels::RedisSentinels;
 /// How long a server may take to start.
 const SOON: Duration = Duration::from_secs(30);
 /// Starts a server, and ends it when standard input does.
-const KEEPER: &str =
-    r#"redis-server "$@" & server=$!; echo $server; cat > /dev/null; kill -9 $server 2> /dev/null"#;
+const KEEPER: &str = r#"trap '' XFSZ; redis-server "$@" & server=$!; echo $server; cat > /dev/null; kill -9 $server 2> /dev/null"#;
 
 /// One server in a folder of its own, with an append-only file and no bound on its memory.
 #[derive(Debug)]
 pub struct RedisServer {
     keeper: Child,
     pid: u32,
-    port: u16,
-    tls_port: Option<u16>,
+    port: Port,
+    tls_port: Option<Port>,
     folder: tempfile::TempDir,
     args: Vec<String>,
 }
@@ -56,39 +56,47 @@ impl RedisServer {
     }
 
     fn begin(certificates: Option<&Certificates>, folder: tempfile::TempDir, more: Vec<&str>) -> Self {
-        let port = free_port();
+        let port = Port::free();
         let place = folder.path().display().to_string();
-        let ports =
-            ["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir", &place, "--logfile", "redis.log"];
+        let ports = [
+            "--port",
+            &port.number.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            &place,
+            "--logfile",
+            "redis.log",
+        ];
         let mut args: Vec<String> = [&more[..], &ports].concat().into_iter().map(str::to_owned).collect();
         let tls_port = certificates.map(|certificates| {
-            let port = free_port();
-            args.extend(["--tls-port".to_owned(), port.to_string()]);
+            let port = Port::free();
+            args.extend(["--tls-port".to_owned(), port.number.to_string()]);
             args.extend(certificates.arguments());
             port
         });
-        let (keeper, pid) = begin(port, folder.path(), &args);
+        let (keeper, pid) = begin(port.number, folder.path(), &args);
         Self { keeper, pid, port, tls_port, folder, args }
     }
 
     /// Where it is.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://127.0.0.1:{}", self.port.number)
     }
 
     /// Where it is with TLS, if it was started so.
     pub fn tls_url(&self) -> String {
-        format!("rediss://127.0.0.1:{}", self.tls_port.unwrap_or(0))
+        format!("rediss://127.0.0.1:{}", self.tls_port.as_ref().map_or(0, |port| port.number))
     }
 
     /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number
     }
 
     /// A field of what it says of itself, empty where it has none.
     pub fn info(&self, field: &str) -> String {
-        let said = say(self.port, &["INFO"]).unwrap_or_default();
+        let said = say(self.port.number, &["INFO"]).unwrap_or_default();
         let line = said.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
         line.unwrap_or_default().to_owned()
     }
@@ -113,8 +121,22 @@ impl RedisServer {
 
     /// Starts it again after [`RedisServer::kill`], with what its files hold.
     pub fn restart(&mut self) {
-        let (keeper, pid) = begin(self.port, self.folder.path(), &self.args);
+        let (keeper, pid) = begin(self.port.number, self.folder.path(), &self.args);
         (self.keeper, self.pid) = (keeper, pid);
+    }
+
+    /// So many bytes more fit into its append-only file; without a number as many as it likes.
+    ///
+    /// # Panics
+    /// Where the system does not let it be bounded (`prlimit`, of util-linux).
+    pub fn disk(&self, room: Option<u64>) {
+        let files = std::fs::read_dir(self.folder.path().join("appendonlydir")).into_iter().flatten();
+        let largest = files.filter_map(|file| Some(file.ok()?.metadata().ok()?.len())).max().unwrap_or(0);
+        let most = room.map_or("unlimited".to_owned(), |room| (largest + room).to_string());
+        let bound = Command::new("prlimit")
+            .args(["--pid", &self.pid.to_string(), &format!("--fsize={most}:unlimited")])
+            .status();
+        assert!(bound.is_ok_and(|status| status.success()), "the server's files cannot be bounded");
     }
 
     /// How its files are now. What it has answered is in them only where it flushes always, and nobody writes.
@@ -142,7 +164,7 @@ impl RedisServer {
 
     /// Says a command, and gives the answer as it comes over the wire.
     pub fn say(&self, words: &[&str]) -> String {
-        say(self.port, words).unwrap()
+        say(self.port.number, words).unwrap()
     }
 }
 
@@ -205,7 +227,7 @@ impl RedisCluster {
             assert_eq!(servers[n].say(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch]), "+OK\r\n");
         }
         for other in &servers[1..] {
-            let port = other.tls_port.unwrap_or(other.port).to_string();
+            let port = other.tls_port.as_ref().unwrap_or(&other.port).number.to_string();
             assert_eq!(servers[0].say(&["CLUSTER", "MEET", "127.0.0.1", &port]), "+OK\r\n");
         }
         let began = Instant::now();
@@ -222,7 +244,7 @@ impl RedisCluster {
 
     /// Where its nodes are.
     pub fn urls(&self) -> Vec<String> {
-        let url = |server: &RedisServer| server.tls_port.map_or(server.url(), |_| server.tls_url());
+        let url = |server: &RedisServer| server.tls_port.as_ref().map_or(server.url(), |_| server.tls_url());
         self.0.iter().map(url).collect()
     }
 }
@@ -268,15 +290,30 @@ fn say(port: u16, words: &[&str]) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes[..read]).into_owned())
 }
 
-/// A port that nobody uses, nor its place in the cluster's own numbers, 10,000 above.
-fn free_port() -> u16 {
-    loop {
-        let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr()).unwrap().port();
-        // Below the ports that the system gives out by itself, so that no connection takes it in the meantime.
-        let port = 20_000 + port % 10_000;
-        let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if free(port) && free(port + 10_000) {
-            return port;
+/// A port that nobody uses, nor its place in the cluster's own numbers, 10,000 above. No other test takes it while this is kept, also
+/// while the server is dead.
+#[derive(Debug)]
+struct Port {
+    number: u16,
+    _ours: File,
+}
+
+impl Port {
+    #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    fn free() -> Self {
+        let locks = std::env::temp_dir().join("switchboard-test-ports");
+        std::fs::create_dir_all(&locks).unwrap();
+        loop {
+            let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr()).unwrap().port();
+            // Below the ports that the system gives out by itself, so that no connection takes it in the meantime.
+            let number = 20_000 + port % 10_000;
+            let lock =
+                File::options().create(true).truncate(false).write(true).open(locks.join(number.to_string()));
+            let ours = lock.unwrap();
+            let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+            if ours.try_lock().is_ok() && free(number) && free(number + 10_000) {
+                return Self { number, _ours: ours };
+            }
         }
     }
 }

@@ -78,6 +78,7 @@ macro_rules! store_laws {
             );
             $crate::store_laws!(@laws $open, grave:
                 an_attempt_is_counted_until_one_goes_well,
+                a_thread_that_gets_on_is_counted_anew,
                 a_stuck_thread_is_due_at_its_time_and_counted,
                 a_buried_thread_is_due_no_more_and_listed,
                 a_wake_digs_up,

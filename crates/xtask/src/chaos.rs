@@ -1,6 +1,6 @@
 //! `cargo xtask chaos`: the tests of several gateways on one Redis, for as long as one likes.
 
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use crate::{
     machine,
@@ -13,7 +13,7 @@ const TESTS: &str = "shared::";
 const SECONDS_MIN: u64 = 15;
 
 /// Runs them one after the other, in so many minutes all together, and a little more until all is answered.
-pub(crate) fn run(minutes: u64) -> Told<()> {
+pub(crate) fn run(minutes: u64, old: Option<PathBuf>) -> Told<()> {
     machine::set_up()?;
     let mut build = cargo();
     shell::run(build.args(["test", "--package", "tests", "--test", "e2e", "--locked", "--no-run"]))?;
@@ -24,6 +24,10 @@ pub(crate) fn run(minutes: u64) -> Told<()> {
     let each = (minutes.saturating_mul(60) / u64::try_from(count.max(1)).unwrap_or(1)).max(SECONDS_MIN);
     say(&format!("{count} tests, {each} s each"));
     let mut command = tests(&["--nocapture", "--test-threads", "1"]);
+    if let Some(old) = old {
+        let old = old.canonicalize().map_err(|error| format!("{} cannot be run: {error}", old.display()))?;
+        command.env("SWITCHBOARD_OLD", old);
+    }
     shell::run(command.env("SWITCHBOARD_CHAOS_S", each.to_string()))
 }
 

@@ -35,6 +35,9 @@ enum Command {
         /// How long, all together.
         #[arg(long, default_value_t = 10)]
         minutes: u64,
+        /// A `switchboard` of an older build, which shares the work with this one.
+        #[arg(long)]
+        old: Option<std::path::PathBuf>,
     },
     /// Only install what the tests need.
     Setup,
@@ -54,7 +57,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Test => test::run(),
-        Command::Chaos { minutes } => chaos::run(minutes),
+        Command::Chaos { minutes, old } => chaos::run(minutes, old),
         Command::Setup => machine::set_up(),
         Command::Measure { binary } => measure::run(binary),
         Command::Bench { stores } => bench::run(&stores),

@@ -38,6 +38,8 @@ pub(crate) struct World {
     env: Vec<(String, String)>,
     /// The Redis that the store is on, if it is.
     redis: Option<String>,
+    /// Another build of the gateway to start than the one that is tested.
+    pub(crate) build: Option<PathBuf>,
 }
 
 impl World {
@@ -56,7 +58,7 @@ impl World {
              requests_per_minute = 6000\n{more}"
         );
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
-        Self { folder, port, gateway: None, env: Vec::new(), redis: None }
+        Self { folder, port, gateway: None, env: Vec::new(), redis: None, build: None }
     }
 
     /// With its store on a Redis, which others may share.
@@ -83,7 +85,8 @@ impl World {
 
     /// A command line of the gateway, in this world.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard-under-test"));
+        let tested = Path::new(env!("CARGO_BIN_EXE_switchboard-under-test"));
+        let mut command = Command::new(self.build.as_deref().unwrap_or(tested));
         command.args(args).env("SWITCHBOARD_CONFIG", self.folder.path().join("config.toml"));
         for key in ["ANTHROPIC_API_KEY", "OPENAI_API_KEY"] {
             command.env_remove(key);

@@ -56,6 +56,8 @@ if records > 0 then
   end
   chunked('RPUSH', P .. 'log:' .. thread, log)
   redis.call('HSET', T, 'chain', links)
+  -- A thread that gets on is no danger to its workers, however slow they are.
+  if fence ~= '' then redis.call('HDEL', T, 'attempts') end
 end
 for n = at + records + 1, at + records + keys do
   redis.call('SET', P .. 'key:' .. ARGV[n], thread, 'PX', keep)

@@ -19,6 +19,7 @@ const FORGET: usize = 8;
 
 /// Writes a batch. Every refusal comes before the first change.
 pub(super) fn write(desk: &mut Desk<'_>, batch: &Encoded) -> Result<Version, Fault> {
+    debug_assert!(desk.flushed, "a batch is on the disk before it is answered");
     refuse_seen(desk, &batch.keys)?;
     refuse_fenced(desk, batch)?;
     let version = refuse_stale(desk, batch)?;
@@ -90,7 +91,7 @@ fn write_thread(desk: &mut Desk<'_>, batch: &Encoded, version: Version) -> Resul
                  updated = iif(excluded.version > version, excluded.updated, updated),
                  written = iif(excluded.version > version, excluded.written, written),
                  woken = iif(?6 AND worker IS NOT NULL, 1, woken),
-                 attempts = iif(?6 AND buried, 0, attempts),
+                 attempts = iif(?7 OR ?6 AND buried, 0, attempts),
                  buried = iif(?6, 0, buried),
                  due = iif(?6 AND worker IS NULL, min(coalesce(due, ?5), ?5), due)",
         )?
@@ -100,7 +101,9 @@ fn write_thread(desk: &mut Desk<'_>, batch: &Encoded, version: Version) -> Resul
             batch.thread.generation(),
             codec::int(version.0),
             now,
-            batch.wake
+            batch.wake,
+            // A thread that gets on is no danger to its workers, however slow they are.
+            batch.fence.is_some() && !batch.records.is_empty()
         ])?;
     desk.tell.turns |= batch.wake;
     Ok(())

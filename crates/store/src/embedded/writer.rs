@@ -1,8 +1,10 @@
 //! Writing: one thread owns the connection. What waits is written together in one transaction (group commit), so
 //! that a busy store pays for one flush of the disk and not for one a request.
 //!
-//! Invariant: nobody is answered before the transaction that holds their request is on the disk, and if it does not
-//! get there nobody in it is answered with what they saw in it.
+//! What a crash of the machine may undo without harm (who has which lease) is not flushed: a process that dies loses none of it.
+//!
+//! Invariant: nobody is answered before the transaction that holds their request is written, and on the disk if they are to rely
+//! on it; if it does not get there nobody in it is answered with what they saw in it.
 
 use std::{
     any::Any,
@@ -42,7 +44,9 @@ pub(super) struct Desk<'a> {
     pub(super) sql: &'a Connection,
     /// Now.
     pub(super) now: Timestamp,
-    /// Who is to be told once this is on the disk.
+    /// Whether this will be on the disk before anybody is answered.
+    pub(super) flushed: bool,
+    /// Who is to be told once this is written.
     pub(super) tell: Tell,
 }
 
@@ -89,11 +93,20 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&mut Desk<'_>) -> Result<T, Fault> + Send + 'static,
     {
-        self.write_then(work, |done| done).await
+        self.write_then(Flush::Yes, work, |done| done).await
     }
 
-    /// Like [`Writer::write`]; `then` runs on the result after it is on the disk, before it goes to the caller.
-    pub(super) async fn write_then<T, U, F, G>(&self, work: F, then: G) -> Result<U, Error>
+    /// The same for what a crash of the machine may undo: returns once the system has it.
+    pub(super) async fn write_lightly<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Desk<'_>) -> Result<T, Fault> + Send + 'static,
+    {
+        self.write_then(Flush::No, work, |done| done).await
+    }
+
+    /// Like [`Writer::write`]; `then` runs on the result after it is written, before it goes to the caller.
+    pub(super) async fn write_then<T, U, F, G>(&self, flush: Flush, work: F, then: G) -> Result<U, Error>
     where
         T: Send + 'static,
         U: Send + 'static,
@@ -102,6 +115,7 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let task = Task {
+            flush,
             work: Some(work),
             done: None,
             answer: Some(move |done: Result<T, Error>| {
@@ -133,7 +147,7 @@ impl Afterwards {
                 tracing::debug!(%error, "left undone");
             }
         };
-        let task = Task { work: Some(work), done: None, answer: Some(answer) };
+        let task = Task { flush: Flush::Yes, work: Some(work), done: None, answer: Some(answer) };
         if requests.try_send(Box::new(task)).is_err() {
             tracing::debug!("left undone: the store is flooded or closed");
         }
@@ -156,8 +170,17 @@ impl fmt::Debug for Writer {
     }
 }
 
+/// Whether a request must be on the disk before it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flush {
+    Yes,
+    No,
+}
+
 /// One request on its way.
 trait Request: Send {
+    /// Whether it must be on the disk.
+    fn flush(&self) -> Flush;
     /// Does the work and keeps the result; says why when the savepoint is to be rolled back.
     fn run(&mut self, desk: &mut Desk<'_>, path: &str) -> Result<(), String>;
     /// Replaces whatever the result was.
@@ -167,6 +190,7 @@ trait Request: Send {
 }
 
 struct Task<F, T, A> {
+    flush: Flush,
     work: Option<F>,
     done: Option<Result<T, Error>>,
     answer: Option<A>,
@@ -178,6 +202,10 @@ where
     F: FnOnce(&mut Desk<'_>) -> Result<T, Fault> + Send,
     A: FnOnce(Result<T, Error>) + Send,
 {
+    fn flush(&self) -> Flush {
+        self.flush
+    }
+
     fn run(&mut self, desk: &mut Desk<'_>, path: &str) -> Result<(), String> {
         let Some(work) = self.work.take() else { return Ok(()) };
         let done = work(desk).map_err(|fault| fault.into_error(path));
@@ -287,10 +315,13 @@ fn write_group(
         done.map(|_| ()).map_err(|e| explain(&e, path).to_string())
     };
     let mut told = Tell::default();
+    // Between transactions, and what is flushed brings along what was not.
+    let flush = group.iter().any(|request| request.flush() == Flush::Yes);
+    execute(if flush { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" })?;
     execute("BEGIN IMMEDIATE")?;
     for request in group.iter_mut() {
         execute("SAVEPOINT request")?;
-        let mut desk = Desk { sql: connection, now: clock.now(), tell: Tell::default() };
+        let mut desk = Desk { sql: connection, now: clock.now(), flushed: flush, tell: Tell::default() };
         match request.run(&mut desk, path) {
             Ok(()) => told.add(desk.tell),
             // SQLite may have rolled back everything by itself, as on a full disk: then the whole group has failed.

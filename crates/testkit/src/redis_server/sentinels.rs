@@ -19,7 +19,7 @@ impl RedisServer {
     /// Where there is no `redis-server`, with what to do about it.
     pub fn sentinel(master: &Self, quorum: usize, certificates: Option<&Certificates>, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = master.tls_port.filter(|_| certificates.is_some()).unwrap_or(master.port);
+        let port = master.tls_port.as_ref().filter(|_| certificates.is_some()).unwrap_or(&master.port).number;
         let text = format!(
             "sentinel monitor {NAME} 127.0.0.1 {port} {quorum}\nsentinel down-after-milliseconds {NAME} {DOWN_AFTER}\n\
              sentinel failover-timeout {NAME} {GIVE_UP}\n{more}\n"
@@ -62,7 +62,7 @@ impl RedisSentinels {
         // A replica need not wait for others that might come.
         let soon = ["--repl-diskless-sync-delay", "0"];
         let master = RedisServer::start_by(certificates, &soon);
-        let port = master.tls_port.unwrap_or(master.port).to_string();
+        let port = master.tls_port.as_ref().unwrap_or(&master.port).number.to_string();
         let replica =
             RedisServer::start_by(certificates, &[&soon[..], &["--replicaof", "127.0.0.1", &port]].concat());
         let sentinels = [(); 3].map(|()| RedisServer::sentinel(&master, 2, certificates, ""));

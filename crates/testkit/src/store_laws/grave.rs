@@ -30,6 +30,27 @@ pub async fn an_attempt_is_counted_until_one_goes_well(open: &impl Open) {
     }
 }
 
+/// A worker that wrote something before its lease ran out has got on; one that only holds it, and what others write, has not.
+pub async fn a_thread_that_gets_on_is_counted_anew(open: &impl Open) {
+    let world = World::new(open).await;
+    let thread = thread("a");
+    world.wake(&thread, "one").await;
+    for round in 1..4 {
+        for attempt in 1..3 {
+            let (lease, counted) = taken(&world).await;
+            assert_eq!(counted, attempt, "round {round}");
+            world.commit(Batch { fence: Some(lease), ..Batch::new(thread.clone()) }).await;
+            world.commit(Batch { records: vec![world.record("a fact")], ..Batch::new(thread.clone()) }).await;
+            world.clock.advance(AFTER_TTL);
+        }
+        let (lease, counted) = taken(&world).await;
+        assert_eq!(counted, 3);
+        let records = vec![world.record("a step")];
+        world.commit(Batch { records, fence: Some(lease), ..Batch::new(thread.clone()) }).await;
+        world.clock.advance(AFTER_TTL);
+    }
+}
+
 /// What did not work is due at its time, and the attempts before it are not forgotten.
 pub async fn a_stuck_thread_is_due_at_its_time_and_counted(open: &impl Open) {
     let world = World::new(open).await;
