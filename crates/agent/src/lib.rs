@@ -50,7 +50,7 @@ pub use grammar::read as read_reply;
 pub use id::{CallId, Home, QuestionId, Seq, ThreadId, Version, caused_by, sha256};
 pub use intent::Intent;
 pub use lenient::Repair;
-pub use outgoing::{Press, ending, outgoing};
+pub use outgoing::{Press, ending, message_names, outgoing};
 pub use parts::files;
 pub use policy::{Judgement, judge};
 pub use prompt::{Account, Function, Message, Output, PartAccount, Prompt, Role};

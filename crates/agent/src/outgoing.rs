@@ -1,8 +1,10 @@
 //! What is sent because of an event: a pure consequence of the log, so that the outbox can be rebuilt from it.
 
+use std::collections::BTreeSet;
+
 use channel::{
-    Address, Capabilities, Card, CardState, ChannelName, Choice, Comment, Content, Field, Outgoing, Style,
-    Text, Timestamp,
+    Address, Capabilities, Card, CardState, ChannelName, Choice, Comment, Content, Correlation, DeliveryKey,
+    Field, Outgoing, Style, Text, Timestamp,
 };
 use serde_json::Value;
 
@@ -70,6 +72,32 @@ pub fn outgoing(thread: &Thread, seq: Seq, press: &Press<'_>) -> Vec<Outgoing> {
         | Event::HandedOver { .. }
         | Event::Finished => Vec::new(),
     }
+}
+
+/// The names that the messages of a thread may have: of all that its events cause where everything can be done, and of those
+/// whose end is in the log. Nobody need remember which were sent to find them all.
+pub fn message_names(thread: &Thread) -> BTreeSet<DeliveryKey> {
+    let can = Capabilities {
+        buttons: true,
+        forms: true,
+        amends: true,
+        private: true,
+        files: true,
+        text_len_max: None,
+        correlation: Correlation::Native,
+        one_reader: false,
+    };
+    // Only the names count: whatever the messages would say, nobody reads it.
+    let tickets = Tickets::new([0; 32]);
+    let press = Press { tickets: &tickets, capabilities: &|_| Some(can), secrets: &|_| None };
+    let caused = (0..thread.version().0).flat_map(|seq| outgoing(thread, Seq(seq), &press));
+    let mut names: BTreeSet<DeliveryKey> = caused.map(|message| message.key).collect();
+    for record in thread.records() {
+        if let Event::Delivered { key, .. } | Event::Undelivered { key: Some(key), .. } = &record.event {
+            names.insert(key.clone());
+        }
+    }
+    names
 }
 
 /// The words that say how a question ended.

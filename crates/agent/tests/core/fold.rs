@@ -410,6 +410,8 @@ proptest! {
                 prop_assert!(keys.contains(amended), "{amended} was never sent");
             }
         }
+        let names = agent::message_names(&thread);
+        prop_assert!(keys.is_subset(&names), "{:?} are not among {:?}", keys, names);
         prop_assert_eq!(sent, all_outgoing(&thread, amends));
     }
 

@@ -192,3 +192,15 @@ fn what_is_not_for_people_sends_nothing() {
     assert_eq!(sent(&story, Seq(u64::MAX), &["web"]), []);
     assert_ne!(home(), place("web", "hall"));
 }
+
+/// What the gateway said beside the log is known by its end, which is in the log.
+#[test]
+fn a_message_that_no_event_caused_is_known_by_its_end() {
+    let mut story = Story::new(&[]);
+    let (arrived, lost) = (story.thread.id().delivery(Seq(7), 7), channel::DeliveryKey::new("x.7.set-aside"));
+    story.write(Event::Delivered { key: arrived.clone(), message: None });
+    story.write(Event::Undelivered { key: Some(lost.clone()), why: "gone".to_owned() });
+    story.write(Event::Undelivered { key: None, why: "gone".to_owned() });
+    let names: Vec<_> = agent::message_names(&story.thread).into_iter().collect();
+    assert!(names.contains(&arrived) && names.contains(&lost), "{names:?}");
+}
