@@ -43,7 +43,8 @@ pub(super) fn damaged(what: impl std::fmt::Display) -> Fault {
 /// What SQLite said, with what to do about it.
 pub(super) fn explain(error: &rusqlite::Error, path: &str) -> Error {
     let Some(code) = error.sqlite_error_code() else {
-        return Error::Away { why: format!("{path}: {error}") };
+        // A value that no build of ours writes.
+        return Error::Away { why: format!("{path}: {error} (it may be damaged; restore it from a backup)") };
     };
     if code == ErrorCode::NotADatabase {
         let why = format!("{path} is not a SQLite file; move it away, or set another `store.path`");
