@@ -15,7 +15,7 @@ use std::{
 
 use agent::{Home, Record, ThreadId, Version};
 use async_trait::async_trait;
-use channel::InboundKey;
+use channel::{DeliveryKey, InboundKey};
 use store::{
     Again, Batch, Claim, Error, Lease, Page, Sent, SentQuery, Store, Summary, SystemClock, Wanted, Work,
 };
@@ -114,6 +114,26 @@ impl Store for Crashing {
 
     async fn buried(&self, limit: usize) -> Result<Vec<Summary>, Error> {
         self.inner.buried(limit).await
+    }
+
+    async fn oldest(&self, skip: usize, limit: usize) -> Result<Vec<Summary>, Error> {
+        self.inner.oldest(skip, limit).await
+    }
+
+    async fn retire(
+        &self,
+        thread: &ThreadId,
+        version: Version,
+        messages: &[DeliveryKey],
+    ) -> Result<(), Error> {
+        let write = self.about();
+        let result = self.inner.retire(thread, version, messages).await;
+        self.made(write);
+        result
+    }
+
+    async fn retired(&self, from: &str) -> Result<Page<ThreadId>, Error> {
+        self.inner.retired(from).await
     }
 
     async fn sent(&self, query: SentQuery) -> Result<Vec<Sent>, Error> {

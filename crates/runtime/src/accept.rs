@@ -407,6 +407,7 @@ fn away(error: &store::Error) -> Error {
         store::Error::Away { .. }
         | store::Error::Conflict { .. }
         | store::Error::Duplicate { .. }
+        | store::Error::NotAtRest { .. }
         | store::Error::Fenced { .. }
         | store::Error::Unreadable { .. }
         | store::Error::InUse { .. } => Error::retry(error.to_string()),

@@ -69,6 +69,7 @@ impl From<store::Error> for Halt {
             store::Error::Away { .. } => Self::NoStore(error.to_string()),
             store::Error::Conflict { .. }
             | store::Error::Duplicate { .. }
+            | store::Error::NotAtRest { .. }
             | store::Error::Fenced { .. }
             | store::Error::Unreadable { .. }
             | store::Error::InUse { .. }

@@ -107,6 +107,7 @@ pub(crate) fn away_at(info: &ConnectionInfo, error: &RedisError) -> Error {
         Error::Away { why } => Error::Away { why: format!("{why} (at {}){hint}", info.addr()) },
         other @ (Error::Conflict { .. }
         | Error::Duplicate { .. }
+        | Error::NotAtRest { .. }
         | Error::Fenced { .. }
         | Error::Unreadable { .. }
         | Error::InUse { .. }

@@ -97,10 +97,11 @@ impl Inner {
             match entry {
                 Entry::Batch(wrote) => {
                     let last = wrote.before + wrote.records.len().max(1) as u64 - 1;
-                    pipe.cmd("LRANGE")
-                        .arg(self.key(&format!("log:{}", wrote.thread)))
-                        .arg(wrote.before)
-                        .arg(last)
+                    let log = self.key(&format!("log:{}", wrote.thread));
+                    pipe.cmd("LRANGE").arg(&log).arg(wrote.before).arg(last);
+                    let home = answer::thread(&wrote.thread)?.home();
+                    pipe.cmd("GET").arg(self.key(&format!("retired:{}", home.as_str())));
+                    pipe.cmd("EXISTS").arg(&log)
                 }
                 Entry::Value { name, .. } => {
                     pipe.cmd("GETRANGE").arg(self.key(&format!("value:{name}"))).arg(0).arg(-1)
@@ -113,8 +114,12 @@ impl Inner {
         }
         let found: Vec<Value> =
             pipe.query_async(&mut self.link.clone()).await.map_err(|error| fault::away(&error))?;
-        let look = |(entry, found): (Entry, Value)| {
+        let mut answers = found.into_iter();
+        let mut next = || answers.next().unwrap_or(Value::Nil);
+        let mut look = |entry: Entry| {
+            let found = next();
             let there = match &entry {
+                Entry::Batch(wrote) if has_left(&wrote.thread, next(), next()) => There::Yes,
                 Entry::Batch(wrote) if wrote.records.is_empty() => There::Unknown,
                 Entry::Batch(wrote) => match Vec::<String>::from_redis_value(found) {
                     Ok(log) if log == wrote.records => There::Yes,
@@ -134,7 +139,9 @@ impl Inner {
             };
             (entry, there)
         };
-        Ok(entries.into_iter().zip(found).map(look).rev().collect())
+        let mut looked: Vec<_> = entries.into_iter().map(&mut look).collect();
+        looked.reverse();
+        Ok(looked)
     }
 
     /// Puts back what is missing of these journals.
@@ -278,6 +285,15 @@ impl Inner {
         let missing = u64::from_redis_value(self.eval(&self.scripts.tried, &keys).await?)?;
         Ok(if missing == 0 { Put::Done } else { Put::Early })
     }
+}
+
+/// Whether a thread was retired: what was written to it left with it. From the highest generation that was, and whether there is a
+/// log.
+fn has_left(thread: &str, retired: Value, log: Value) -> bool {
+    let retired = Option::<u32>::from_redis_value(retired).ok().flatten();
+    let log = bool::from_redis_value(log).unwrap_or(true);
+    let generation = answer::thread(thread).map(|thread| thread.generation());
+    !log && matches!((retired, generation), (Some(retired), Ok(generation)) if retired >= generation)
 }
 
 /// Says what came of it.

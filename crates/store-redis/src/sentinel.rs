@@ -204,6 +204,7 @@ fn no_master(error: &Error) -> RedisError {
         other @ (Error::Conflict { .. }
         | Error::Duplicate { .. }
         | Error::Fenced { .. }
+        | Error::NotAtRest { .. }
         | Error::Unreadable { .. }
         | Error::InUse { .. }) => other.to_string(),
     };
@@ -341,6 +342,7 @@ impl Seeker {
             other @ (Error::Conflict { .. }
             | Error::Duplicate { .. }
             | Error::Fenced { .. }
+            | Error::NotAtRest { .. }
             | Error::Unreadable { .. }
             | Error::InUse { .. }) => other,
         }

@@ -91,6 +91,7 @@ pub(crate) struct Scripts {
     claim_sends: Code,
     lease: Code,
     threads: Code,
+    retire: Code,
     right: Code,
     pub(crate) asleep: Code,
     pub(crate) restore: Code,
@@ -114,6 +115,7 @@ impl Scripts {
             claim_sends: script(include_str!("scripts/claim_sends.lua")),
             lease: script(include_str!("scripts/lease.lua")),
             threads: script(include_str!("scripts/threads.lua")),
+            retire: script(include_str!("scripts/retire.lua")),
             right: script(include_str!("scripts/right.lua")),
             asleep: script(include_str!("scripts/asleep.lua")),
             restore: script(include_str!("scripts/restore.lua")),
@@ -121,7 +123,7 @@ impl Scripts {
     }
 
     /// Those that are called by their hash.
-    fn called(&self) -> [&Code; 8] {
+    fn called(&self) -> [&Code; 9] {
         let Self {
             commit,
             put_back: _,
@@ -131,11 +133,12 @@ impl Scripts {
             claim_sends,
             lease,
             threads,
+            retire,
             right,
             asleep,
             restore,
         } = self;
-        [commit, claim_turns, claim_sends, lease, threads, right, asleep, restore]
+        [commit, claim_turns, claim_sends, lease, threads, retire, right, asleep, restore]
     }
 }
 
@@ -473,9 +476,7 @@ impl Inner {
                     sleep(HEALING_REST).await;
                     continue;
                 }
-                "healing" => {
-                    Err(Error::Away { why: "what Redis had forgotten is being put back".to_owned() })
-                }
+                "healing" => Err(healing()),
                 other => Err(damaged(format_args!("a commit says `{other}`"))),
             };
         }
@@ -580,12 +581,63 @@ impl Inner {
         }
     }
 
-    /// The threads of a set, the last written first.
-    async fn threads(&self, set: &str, skip: usize, limit: usize) -> Result<Vec<Summary>, Error> {
+    /// The threads of a set, in this order of their last writes.
+    async fn threads(
+        &self,
+        set: &str,
+        order: Order,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<Summary>, Error> {
         let (skip, limit) = (skip.min(1 << 40).to_string(), limit.min(THREADS_MAX).to_string());
-        let args = [skip.as_bytes(), limit.as_bytes(), set.as_bytes()];
+        let range = match order {
+            Order::LatestFirst => "ZREVRANGE",
+            Order::OldestFirst => "ZRANGE",
+        };
+        let args = [skip.as_bytes(), limit.as_bytes(), set.as_bytes(), range.as_bytes()];
         let value = self.run(&self.scripts.threads, &args).await.map_err(|error| fault::away(&error))?;
         answer::summaries(<Vec<String>>::from_redis_value(value).map_err(|_| damaged("a list is no list"))?)
+    }
+
+    /// Takes a thread away.
+    async fn retire(
+        &self,
+        thread: &ThreadId,
+        version: Version,
+        messages: &[DeliveryKey],
+    ) -> Result<(), Error> {
+        let (home, generation) = (thread.home(), thread.generation().to_string());
+        let expect = version.0.to_string();
+        let mut args: Vec<&[u8]> = vec![thread.as_str().as_bytes(), home.as_str().as_bytes()];
+        args.extend([generation.as_bytes(), expect.as_bytes()]);
+        args.extend(messages.iter().map(|key| key.as_str().as_bytes()));
+        let done = self.run_surely(&self.scripts.retire, &args).await.map_err(|error| fault::away(&error))?;
+        let (mut answer, again) = (Answer::of(done.0)?, done.1);
+        let (said, about) = (answer.text()?, answer.text()?);
+        match said.as_str() {
+            "done" => Ok(()),
+            "healing" => Err(healing()),
+            // The first try took it away, and its answer was lost.
+            "gone" if again => Ok(()),
+            "gone" | "conflict" => {
+                let actual = Version(answer::number(&about)?);
+                Err(Error::Conflict { thread: thread.clone(), actual })
+            }
+            "busy" => Err(Error::NotAtRest { thread: thread.clone(), why: about }),
+            other => Err(damaged(format_args!("a retiring says `{other}`"))),
+        }
+    }
+
+    /// The values of the keys of one kind with these names; nothing for one that is gone.
+    async fn values_of(&self, kind: &str, names: &[String]) -> Result<Vec<Option<String>>, Error> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipe = redis::pipe();
+        for name in names {
+            pipe.cmd("GET").arg(self.key(&format!("{kind}{name}")));
+        }
+        pipe.query_async(&mut self.link.clone()).await.map_err(|error| fault::away(&error))
     }
 
     /// A page of the names of one kind of key.
@@ -628,6 +680,13 @@ impl Inner {
         }
         Ok(list)
     }
+}
+
+/// In which order threads are listed.
+#[derive(Clone, Copy)]
+enum Order {
+    LatestFirst,
+    OldestFirst,
 }
 
 /// What a look found.
@@ -744,11 +803,33 @@ impl Store for Redis {
     }
 
     async fn threads(&self, skip: usize, limit: usize) -> Result<Vec<Summary>, Error> {
-        self.0.threads("written", skip, limit).await
+        self.0.threads("written", Order::LatestFirst, skip, limit).await
     }
 
     async fn buried(&self, limit: usize) -> Result<Vec<Summary>, Error> {
-        self.0.threads("buried", 0, limit).await
+        self.0.threads("buried", Order::LatestFirst, 0, limit).await
+    }
+
+    async fn oldest(&self, skip: usize, limit: usize) -> Result<Vec<Summary>, Error> {
+        self.0.threads("written", Order::OldestFirst, skip, limit).await
+    }
+
+    async fn retire(
+        &self,
+        thread: &ThreadId,
+        version: Version,
+        messages: &[DeliveryKey],
+    ) -> Result<(), Error> {
+        self.0.retire(thread, version, messages).await
+    }
+
+    async fn retired(&self, from: &str) -> Result<Page<ThreadId>, Error> {
+        let Page { items: homes, next } = self.0.scan("retired:", from).await?;
+        let generations = self.0.values_of("retired:", &homes).await?;
+        let threads =
+            homes.iter().zip(generations).filter_map(|(home, generation)| Some((home, generation?)));
+        let items = threads.map(|(home, generation)| answer::thread(&format!("{home}-{generation}")));
+        Ok(Page { items: items.collect::<Result<_, _>>()?, next })
     }
 
     async fn sent(&self, query: SentQuery) -> Result<Vec<Sent>, Error> {
@@ -785,14 +866,7 @@ impl Store for Redis {
 
     async fn keys(&self, from: &str) -> Result<Page<(InboundKey, ThreadId)>, Error> {
         let Page { items: names, next } = self.0.scan("key:", from).await?;
-        let mut pipe = redis::pipe();
-        for name in &names {
-            pipe.cmd("GET").arg(self.0.key(&format!("key:{name}")));
-        }
-        let threads: Vec<Option<String>> = match names.is_empty() {
-            true => Vec::new(),
-            false => pipe.query_async(&mut self.0.link.clone()).await.map_err(|error| fault::away(&error))?,
-        };
+        let threads = self.0.values_of("key:", &names).await?;
         let mut items = Vec::new();
         for (name, thread) in names.into_iter().zip(threads) {
             // One may have been forgotten in between.
@@ -890,6 +964,10 @@ fn wrote(batch: &Encoded, answer: &Value) -> Option<Wrote> {
             )
         }),
     })
+}
+
+fn healing() -> Error {
+    Error::Away { why: "what Redis had forgotten is being put back".to_owned() }
 }
 
 fn ended(ending: Ending) -> &'static str {

@@ -16,9 +16,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use agent::{Event, Home, Record, ThreadId, Version};
-use channel::{Address, ChannelName, InboundKey, Place, Timestamp};
-use store::{Again, Batch, Claim, Error, Lease, Store, Wanted, Work};
+use agent::{Event, Home, Record, Seq, ThreadId, Version};
+use channel::{Address, ChannelName, Content, InboundKey, MessageRef, Outgoing, Place, Text, Timestamp};
+use store::{Again, Batch, Claim, Error, Lease, SendState, Settle, Store, Wanted, Work};
 use store_redis::{Durability, Options, Redis, Time};
 use testkit::redis_server::RedisServer;
 use tokio::{
@@ -161,6 +161,66 @@ async fn a_release_whose_answer_is_lost_is_done() {
     }
 }
 
+/// A thread was taken away, and nobody hears of it: asked again, it is gone, which is what was wanted; whoever asks first for one
+/// that is not there hears so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retiring_whose_answer_is_lost_is_done() {
+    let server = RedisServer::start(&[]);
+    let proxy = Proxy::before(&server).await;
+    let store = Redis::open(&options(&proxy.url)).await.unwrap();
+    for (n, losses) in [(0, 0), (1, 1), (2, 2)] {
+        let name = n.to_string();
+        store.commit(Batch { wake: false, ..batch(&name, "one") }).await.unwrap();
+        proxy.loses(losses);
+        store.retire(&thread(&name), Version(1), &[]).await.unwrap();
+        assert_eq!(length(&store, &name).await, 0, "after {losses} lost answers");
+        let again = store.retire(&thread(&name), Version(1), &[]).await;
+        assert!(matches!(again, Err(Error::Conflict { actual: Version(0), .. })), "{again:?}");
+    }
+}
+
+/// Of a thread that was taken away nothing is left but that it was there, and the names of its inbounds for their time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_left_of_a_retired_thread() {
+    let server = RedisServer::start(&[]);
+    let store = open(&server).await;
+    let of = thread("a");
+    let outgoing = |n: u64| Outgoing {
+        key: of.delivery(Seq(n), 0),
+        to: Address { channel: ChannelName::new("mail"), place: Place::new("a") },
+        at: Timestamp::now(),
+        only: None,
+        in_reply_to: None,
+        amends: None,
+        content: Content::Text(Text { markdown: "hello".to_owned(), note: None }),
+        files: Vec::new(),
+    };
+    let sent = [outgoing(0), outgoing(1)];
+    let names = sent.each_ref().map(|outgoing| outgoing.key.clone());
+    let keys = vec![InboundKey::new("mail:1")];
+    store.commit(Batch { keys, outgoing: sent.into(), ..batch("a", "one") }).await.unwrap();
+    let lease = claimed(&store).await;
+    store.release(&lease, Again::Sleep { seen: Version(1), until: None }).await.unwrap();
+    for name in &names {
+        let wanted = Wanted::Sends(ChannelName::new("mail"));
+        let mut work = store.claim(Claim { wanted, ..turns(SOON) }).await.unwrap();
+        let Some(Work::Send { lease, .. }) = work.pop() else { panic!("{name} is not due") };
+        let settle = Settle { lease, state: SendState::Sent, message: Some(MessageRef::new(name.as_str())) };
+        store.commit(Batch { settle: Some(settle), ..Batch::new(of.clone()) }).await.unwrap();
+    }
+    store.retire(&of, Version(1), &names).await.unwrap();
+    let left = server.say(&[
+        "EVAL",
+        "local k = redis.call('KEYS', '*') table.sort(k) return table.concat(k, ' ')",
+        "0",
+    ]);
+    let home = of.home();
+    let (home, retired) = (format!("home:{}", home.as_str()), format!("retired:{}", home.as_str()));
+    let wanted = ["format", &home, "key:mail:1", "order", &retired, "store"];
+    let wanted = wanted.map(|name| format!("{{test}}:{name}")).join(" ");
+    assert!(left.contains(&format!("\r\n{wanted}\r\n")), "{left}");
+}
+
 /// What one gateway makes due, another hears of at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gateways_hear_of_each_other() {
@@ -279,6 +339,28 @@ async fn a_server_without_its_replicas_takes_nothing() {
     assert_eq!(length(&store, "a").await, 1);
     assert_eq!(server.say(&["CONFIG", "SET", "min-replicas-to-write", "0"]), "+OK\r\n");
     assert_eq!(store.commit(batch("a", "after")).await.unwrap(), Version(2));
+}
+
+/// A full server lets a thread go, whole: that makes room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_server_lets_a_thread_go() {
+    let server = RedisServer::start(&[]);
+    let store = open(&server).await;
+    let home = thread("a").home();
+    for generation in 1..=2 {
+        let batch = Batch { wake: false, ..batch("a", &"x".repeat(10_000)) };
+        store.commit(Batch { thread: ThreadId::new(&home, generation), ..batch }).await.unwrap();
+    }
+    // The script is known to the server from now on; what is full takes no new one.
+    store.retire(&ThreadId::new(&home, 1), Version(1), &[]).await.unwrap();
+    assert_eq!(server.say(&["CONFIG", "SET", "maxmemory", "1mb"]), "+OK\r\n");
+    assert!(matches!(store.put("x", b"y").await, Err(Error::Away { .. })), "it is not full");
+    store.retire(&ThreadId::new(&home, 2), Version(1), &[]).await.unwrap();
+    assert_eq!(store.threads(0, 10).await.unwrap(), []);
+    assert_eq!(server.say(&["CONFIG", "SET", "maxmemory", "0"]), "+OK\r\n");
+    assert_eq!(store.latest(&home).await.unwrap(), Some(ThreadId::new(&home, 2)));
+    let anew = store.commit(Batch::new(ThreadId::new(&home, 2))).await;
+    assert!(matches!(anew, Err(Error::Conflict { .. })), "{anew:?}");
 }
 
 /// Scripts that the server has forgotten are sent again.

@@ -304,6 +304,42 @@ async fn that_a_message_was_tried_is_not_forgotten() {
     assert_eq!(attempt, 2);
 }
 
+/// What left the store is not missing, whoever wrote it. Where Redis forgot that it left, it is there again, and leaves again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_retired_is_not_put_back() {
+    let mut world = World::new();
+    let store = world.open().await;
+    let asleep = |batch: Batch| Batch { wake: false, ..batch };
+    surely(&store, asleep(inbound("a", "one"))).await;
+    surely(&store, batch("a", "two")).await;
+    surely(&store, batch("b", "one")).await;
+    let before = world.server.remember();
+    store.retire(&thread("a"), Version(2), &[]).await.unwrap();
+    surely(&store, batch("b", "two")).await;
+    let after = world.server.remember();
+    surely(&store, batch("b", "three")).await;
+
+    world.server.go_back(&after);
+    assert_eq!(surely(&store, batch("b", "four")).await, Version(4));
+    assert_eq!(story(&store, "b").await, ["one", "two", "three", "four"]);
+    assert!(story(&store, "a").await.is_empty(), "it came back from the journal");
+    assert!(store.missing(world.journal.path()).await.unwrap().is_empty());
+    let healed = store.heal(world.journal.path()).await.unwrap();
+    assert!(healed.lost.is_empty(), "{healed:?}");
+
+    world.server.go_back(&before);
+    assert_eq!(surely(&store, batch("b", "five")).await, Version(5));
+    assert_eq!(story(&store, "a").await, ["one", "two"]);
+    world.server.say(&["SET", "{test}:healing", "1", "PX", "500"]);
+    let during = store.retire(&thread("a"), Version(2), &[]).await;
+    assert!(matches!(during, Err(Error::Away { .. })), "{during:?}");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    // Nothing of it was put back, so it sleeps.
+    store.retire(&thread("a"), Version(2), &[]).await.unwrap();
+    assert!(story(&store, "a").await.is_empty());
+    assert_eq!(store.latest(&thread("a").home()).await.unwrap(), Some(thread("a")));
+}
+
 /// A server that is stopped and started again with all that it had: nothing is missing, and all goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_without_a_loss_changes_nothing() {

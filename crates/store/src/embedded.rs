@@ -11,6 +11,7 @@ mod lease;
 mod query;
 mod readers;
 mod rebuild;
+mod retire;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,7 @@ use std::{
 
 use agent::{Home, Record, ThreadId, Version};
 use async_trait::async_trait;
-use channel::InboundKey;
+use channel::{DeliveryKey, InboundKey};
 use rusqlite::params;
 use tokio::time::{Instant, sleep_until};
 
@@ -201,6 +202,21 @@ impl Store for Embedded {
 
     async fn buried(&self, limit: usize) -> Result<Vec<Summary>, Error> {
         self.readers.read(move |sql| query::buried(sql, limit)).await
+    }
+
+    async fn oldest(&self, skip: usize, limit: usize) -> Result<Vec<Summary>, Error> {
+        self.readers.read(move |sql| query::oldest(sql, skip, limit)).await
+    }
+
+    /// The file knows the thread's messages by itself.
+    async fn retire(&self, thread: &ThreadId, version: Version, _: &[DeliveryKey]) -> Result<(), Error> {
+        let thread = thread.clone();
+        self.writer()?.write(move |desk| retire::retire(desk, &thread, version)).await
+    }
+
+    async fn retired(&self, from: &str) -> Result<Page<ThreadId>, Error> {
+        let from = from.to_owned();
+        self.readers.read(move |sql| query::retired(sql, &from)).await
     }
 
     async fn sent(&self, query: SentQuery) -> Result<Vec<Sent>, Error> {

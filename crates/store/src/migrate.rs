@@ -3,7 +3,10 @@
 //! No gateway may work on either. What was being worked on is due at once where it arrives; a message that waits counts as tried
 //! before, so that its channel looks whether it arrived already.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use agent::{Event, ThreadId, Version};
 use channel::{DeliveryKey, InboundKey, Timestamp};
@@ -41,13 +44,14 @@ pub struct Moved {
 /// # Errors
 /// `Refused` when the second is not empty, or does not hold in the end what the first does; the stores' own.
 pub async fn migrate(from: &dyn Store, to: &dyn Store) -> Result<Moved, Error> {
-    if !to.threads(0, 1).await?.is_empty() || !to.values("").await?.items.is_empty() {
+    if !is_empty(to).await? {
         let why =
             "the store to move into is not empty; name a new file, or another `store.prefix`".to_owned();
         return Err(Error::Refused { why });
     }
-    let mut moved =
-        Moved { values: values(from, to).await?, keys: keys(from, to).await?, ..Moved::default() };
+    let values = values(from, to).await?;
+    let (keys, of) = keys(from, to).await?;
+    let mut moved = Moved { values, keys, ..Moved::default() };
     let threads = all_threads(from).await?;
     let mut settled = Vec::new();
     // Those that were set aside go first: to be set aside again they are taken, while nothing else can be.
@@ -69,6 +73,7 @@ pub async fn migrate(from: &dyn Store, to: &dyn Store) -> Result<Moved, Error> {
     let waiting = from.sent(SentQuery::Waiting).await?;
     moved.waiting = waiting.len();
     to.restore(waiting).await?;
+    retired(from, to, of, &threads).await?;
     for summary in &threads {
         let (ours, theirs) =
             (to.load(&summary.thread, Version(0)).await?, from.load(&summary.thread, Version(0)).await?);
@@ -78,6 +83,22 @@ pub async fn migrate(from: &dyn Store, to: &dyn Store) -> Result<Moved, Error> {
         }
     }
     Ok(moved)
+}
+
+/// Whether nothing is there, and nothing was. A page may be empty where more follow: others may share the server.
+async fn is_empty(to: &dyn Store) -> Result<bool, Error> {
+    let mut empty = to.threads(0, 1).await?.is_empty();
+    let mut next = Some(String::new());
+    while let Some(place) = next.filter(|_| empty) {
+        let page = to.values(&place).await?;
+        (empty, next) = (page.items.is_empty(), page.next);
+    }
+    let mut next = Some(String::new());
+    while let Some(place) = next.filter(|_| empty) {
+        let page = to.retired(&place).await?;
+        (empty, next) = (page.items.is_empty(), page.next);
+    }
+    Ok(empty)
 }
 
 async fn values(from: &dyn Store, to: &dyn Store) -> Result<usize, Error> {
@@ -95,8 +116,9 @@ async fn values(from: &dyn Store, to: &dyn Store) -> Result<usize, Error> {
     Ok(count)
 }
 
-async fn keys(from: &dyn Store, to: &dyn Store) -> Result<usize, Error> {
-    let (mut next, mut count) = (Some(String::new()), 0);
+/// Moves the names of inbounds; how many there are, and the threads that they belong to, which are there with them.
+async fn keys(from: &dyn Store, to: &dyn Store) -> Result<(usize, BTreeSet<ThreadId>), Error> {
+    let (mut next, mut count, mut threads) = (Some(String::new()), 0, BTreeSet::new());
     while let Some(place) = next {
         let Page { items, next: more } = from.keys(&place).await?;
         let mut of: BTreeMap<ThreadId, Vec<InboundKey>> = BTreeMap::new();
@@ -104,6 +126,7 @@ async fn keys(from: &dyn Store, to: &dyn Store) -> Result<usize, Error> {
             of.entry(thread).or_default().push(key);
         }
         for (thread, keys) in of {
+            threads.insert(thread.clone());
             let batch = Batch { keys, ..Batch::new(thread.clone()) };
             let several = batch.keys.len();
             match to.commit(batch.clone()).await {
@@ -124,7 +147,34 @@ async fn keys(from: &dyn Store, to: &dyn Store) -> Result<usize, Error> {
         }
         next = more;
     }
-    Ok(count)
+    Ok((count, threads))
+}
+
+/// Retires what was retired: a home never begins the same thread twice, whichever store it is in. Of threads with names of
+/// inbounds, `of`, those that are not among `threads` are gone.
+async fn retired(
+    from: &dyn Store,
+    to: &dyn Store,
+    of: BTreeSet<ThreadId>,
+    threads: &[Summary],
+) -> Result<(), Error> {
+    let here: BTreeSet<&ThreadId> = threads.iter().map(|summary| &summary.thread).collect();
+    let mut gone: BTreeSet<ThreadId> = of.into_iter().filter(|thread| !here.contains(thread)).collect();
+    let (mut next, mut youngest) = (Some(String::new()), BTreeSet::new());
+    while let Some(place) = next {
+        let Page { items, next: more } = from.retired(&place).await?;
+        youngest.extend(items);
+        next = more;
+    }
+    for thread in youngest {
+        if gone.insert(thread.clone()) {
+            to.commit(Batch::new(thread)).await?;
+        }
+    }
+    for thread in gone {
+        to.retire(&thread, Version(0), &[]).await?;
+    }
+    Ok(())
 }
 
 /// All threads, the last written first.

@@ -33,7 +33,8 @@ pub trait Store: Send + Sync {
     /// Writes one batch, whole or not at all; returns the thread's new version.
     ///
     /// # Errors
-    /// `Duplicate`, `Fenced`, `Conflict` (the first of these that applies), `Refused`: nothing was written. `Away`:
+    /// `Duplicate`, `Fenced`, `Conflict` (the first of these that applies; `Conflict` at version 0 also where the thread was
+    /// retired, or would come to be before one that was), `Refused`: nothing was written. `Away`:
     /// nothing was written, or the answer was lost; the same batch may come again if its keys, its `expect` or its
     /// `settle` keep it from counting twice.
     async fn commit(&self, batch: Batch) -> Result<Version, Error>;
@@ -58,7 +59,7 @@ pub trait Store: Send + Sync {
     /// `Fenced` when it was lost; `Away`.
     async fn release(&self, lease: &Lease, again: Again) -> Result<(), Error>;
 
-    /// The youngest thread at a home.
+    /// The youngest thread at a home, also one that was retired.
     ///
     /// # Errors
     /// `Away`.
@@ -77,6 +78,33 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// `Away`.
     async fn buried(&self, limit: usize) -> Result<Vec<Summary>, Error>;
+
+    /// As [`Store::threads`], from the other end: the one that was written longest ago comes first.
+    ///
+    /// # Errors
+    /// `Away`.
+    async fn oldest(&self, skip: usize, limit: usize) -> Result<Vec<Summary>, Error>;
+
+    /// Takes a whole thread away: its log, and its messages, whose names are among `messages` (`agent::message_names`). That
+    /// it was there stays known: no thread of its generation, or of an earlier one that is not there, comes to be at its home
+    /// again, so no name of a thread or a message comes twice. The names of its inbounds stay until they are forgotten.
+    ///
+    /// # Errors
+    /// `Conflict` when it has another version, or is not there; `NotAtRest` when a worker has it, it is due, has a deadline
+    /// or was set aside, or one of its messages waits: nothing was taken away. `Refused` by a store that was opened for
+    /// reading; `Away`: nothing was taken away, or the answer was lost.
+    async fn retire(
+        &self,
+        thread: &ThreadId,
+        version: Version,
+        messages: &[DeliveryKey],
+    ) -> Result<(), Error>;
+
+    /// The youngest thread that was retired at each home, to carry them to another store; in pages as [`Store::values`].
+    ///
+    /// # Errors
+    /// `Away`.
+    async fn retired(&self, from: &str) -> Result<Page<ThreadId>, Error>;
 
     /// Messages out, in the order they were committed. Where there are more than [`SENT_MAX`], the last so many.
     ///
@@ -372,6 +400,14 @@ pub enum Error {
     Duplicate {
         /// Which key.
         key: String,
+    },
+    /// There is still something to do about the thread, or somebody does something about it, so it is not taken away.
+    #[error("thread {thread} is not at rest: {why}")]
+    NotAtRest {
+        /// The thread.
+        thread: ThreadId,
+        /// What there is to do.
+        why: String,
     },
     /// The lease was lost to another worker.
     #[error("the lease on {on} was lost")]

@@ -157,6 +157,7 @@ async fn a_reader_sees_what_a_writer_commits_and_writes_nothing() {
         reader.claim(claim(Wanted::Turns)).await.map(|_| ()),
         reader.renew(&lease(&turn), FAR).await,
         reader.release(&lease(&turn), Again::Sleep { seen: Version(0), until: None }).await,
+        reader.retire(&thread("a"), Version(3), &[]).await,
         reader.put("cursor", b"1").await,
         reader.hold("listen", "a", FAR).await.map(|_| ()),
         reader.let_go("listen", "a").await,
@@ -202,7 +203,7 @@ async fn a_file_of_an_older_build_is_brought_up_and_keeps_what_it_has() {
     let store = open(&path);
     store.commit(Batch { records: vec![event("one")], ..Batch::new(thread("a")) }).await.unwrap();
     drop(store);
-    let older = "DROP TABLE holding; DROP INDEX thread_buried; ALTER TABLE thread DROP COLUMN attempts;
+    let older = "DROP TABLE retired; DROP INDEX outgoing_thread; DROP TABLE holding; DROP INDEX thread_buried; ALTER TABLE thread DROP COLUMN attempts;
                  ALTER TABLE thread DROP COLUMN buried; PRAGMA user_version = 1;";
     Connection::open(&path).unwrap().execute_batch(older).unwrap();
     let refusal = Embedded::read_only(&path).expect_err("it is older").to_string();

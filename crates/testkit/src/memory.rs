@@ -9,7 +9,7 @@ use std::{
 
 use agent::{FORMAT, Home, Record, ThreadId, Version};
 use async_trait::async_trait;
-use channel::{InboundKey, MessageRef, Outgoing, Timestamp};
+use channel::{DeliveryKey, InboundKey, MessageRef, Outgoing, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 use store::{
     Again, BATCH_MAX, Batch, CLAIM_MAX, Claim, Clock, Error, Lease, NAME_MAX, Page, SENT_MAX, SendState,
@@ -99,7 +99,8 @@ impl Store for MemoryStore {
     async fn latest(&self, home: &Home) -> Result<Option<ThreadId>, Error> {
         let state = self.state();
         let here = state.threads.keys().filter(|thread| thread.home() == *home);
-        Ok(here.max_by_key(|thread| thread.generation()).cloned())
+        let generation = here.map(ThreadId::generation).max().max(state.retired.get(home).copied());
+        Ok(generation.map(|generation| ThreadId::new(home, generation)))
     }
 
     async fn threads(&self, skip: usize, limit: usize) -> Result<Vec<Summary>, Error> {
@@ -116,6 +117,24 @@ impl Store for MemoryStore {
             state.threads.iter().filter(|(_, thread)| thread.duty.buried.is_some()).collect();
         threads.sort_by_key(|(_, thread)| std::cmp::Reverse(thread.written));
         Ok(threads.into_iter().take(limit.min(THREADS_MAX)).map(|(id, thread)| thread.summary(id)).collect())
+    }
+
+    async fn oldest(&self, skip: usize, limit: usize) -> Result<Vec<Summary>, Error> {
+        let state = self.state();
+        let mut threads: Vec<_> = state.threads.iter().collect();
+        threads.sort_by_key(|(_, thread)| thread.written);
+        let page = threads.into_iter().skip(skip).take(limit.min(THREADS_MAX));
+        Ok(page.map(|(id, thread)| thread.summary(id)).collect())
+    }
+
+    async fn retire(&self, thread: &ThreadId, version: Version, _: &[DeliveryKey]) -> Result<(), Error> {
+        self.state().retire(thread, version)
+    }
+
+    async fn retired(&self, _from: &str) -> Result<Page<ThreadId>, Error> {
+        let state = self.state();
+        let items = state.retired.iter().map(|(home, generation)| ThreadId::new(home, *generation));
+        Ok(Page { items: items.collect(), next: None })
     }
 
     async fn sent(&self, query: SentQuery) -> Result<Vec<Sent>, Error> {
@@ -224,6 +243,8 @@ struct State {
     values: BTreeMap<String, Vec<u8>>,
     /// Rights to do something alone: who has each, and until when.
     holdings: BTreeMap<String, (String, Timestamp)>,
+    /// The highest generation that was retired at each home.
+    retired: BTreeMap<Home, u32>,
     writes: u64,
 }
 
@@ -329,8 +350,10 @@ impl State {
                 return Err(Error::Fenced { on: settle.lease.on.clone() });
             }
         }
+        let gone = !self.threads.contains_key(&id)
+            && self.retired.get(&id.home()).is_some_and(|retired| *retired >= id.generation());
         let actual = self.threads.get(&id).map_or(Version(0), Thread::version);
-        if expect.is_some_and(|expected| expected != actual) {
+        if gone || expect.is_some_and(|expected| expected != actual) {
             return Err(Error::Conflict { thread: id, actual });
         }
 
@@ -355,6 +378,25 @@ impl State {
             thread.duty.wake(now);
         }
         Ok(thread.version())
+    }
+
+    fn retire(&mut self, id: &ThreadId, version: Version) -> Result<(), Error> {
+        let conflict = |actual| Err(Error::Conflict { thread: id.clone(), actual });
+        let Some(thread) = self.threads.get(id) else { return conflict(Version(0)) };
+        if thread.version() != version {
+            return conflict(thread.version());
+        }
+        let duty = &thread.duty;
+        let waits = |message: &&Message| message.thread == *id && message.state == SendState::Waiting;
+        if duty.held || duty.due.is_some() || duty.buried.is_some() || self.messages.iter().any(|m| waits(&m))
+        {
+            return Err(Error::NotAtRest { thread: id.clone(), why: "there is something to do".to_owned() });
+        }
+        self.threads.remove(id);
+        self.messages.retain(|message| message.thread != *id);
+        let retired = self.retired.entry(id.home()).or_default();
+        *retired = id.generation().max(*retired);
+        Ok(())
     }
 
     fn settle(&mut self, settle: Settle) {

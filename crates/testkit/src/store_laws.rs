@@ -16,6 +16,7 @@ pub mod migrate;
 pub mod outbox;
 pub mod property;
 pub mod rebuild;
+pub mod retire;
 pub mod wake;
 
 use std::{any::Any, sync::Arc, time::Duration};
@@ -86,6 +87,16 @@ macro_rules! store_laws {
                 a_message_is_never_buried,
                 a_lost_lease_buries_nothing,
             );
+            $crate::store_laws!(@laws $open, retire:
+                a_retired_thread_is_gone_with_its_messages,
+                what_is_not_at_rest_is_not_retired,
+                a_thread_at_another_version_is_not_retired,
+                a_retired_thread_never_comes_again,
+                the_names_of_a_retired_thread_s_inbounds_stay,
+                one_of_many_retires_a_thread,
+                the_thread_written_longest_ago_is_the_oldest,
+                what_was_retired_can_be_listed,
+            );
             $crate::store_laws!(@laws $open, wake:
                 only_a_wake_makes_due,
                 a_refused_batch_wakes_nobody,
@@ -136,6 +147,7 @@ macro_rules! store_laws {
             );
             $crate::store_laws!(@laws $open, migrate:
                 everything_arrives_in_another_store_and_comes_back,
+                what_was_retired_is_not_begun_anew_elsewhere,
                 a_store_that_is_not_empty_is_not_moved_into,
             );
             $crate::store_laws!(@laws $open, rebuild:
@@ -386,6 +398,7 @@ mod tests {
             ("migrate", include_str!("store_laws/migrate.rs")),
             ("outbox", include_str!("store_laws/outbox.rs")),
             ("property", include_str!("store_laws/property.rs")),
+            ("retire", include_str!("store_laws/retire.rs")),
             ("wake", include_str!("store_laws/wake.rs")),
         ];
         for (module, source) in modules {

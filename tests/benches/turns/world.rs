@@ -13,8 +13,8 @@ use std::{
 use agent::{Home, Prompt, Record, ThreadId, Usage, Version};
 use async_trait::async_trait;
 use channel::{
-    Address, Addressed, Attempt, Body, Capabilities, Channel, ChannelName, Correlation, Inbound, InboundKey,
-    Inbox, Ingress, MessageRef, Outgoing, Person, Place, Receipt, Signal, Timestamp, Verified,
+    Address, Addressed, Attempt, Body, Capabilities, Channel, ChannelName, Correlation, DeliveryKey, Inbound,
+    InboundKey, Inbox, Ingress, MessageRef, Outgoing, Person, Place, Receipt, Signal, Timestamp, Verified,
 };
 use model::{Completion, Model, Progress};
 use runtime::Serving;
@@ -329,6 +329,23 @@ impl Store for Counted {
 
     async fn buried(&self, limit: usize) -> Result<Vec<Summary>, Error> {
         self.count(Op::Other, self.inner.buried(limit)).await
+    }
+
+    async fn oldest(&self, skip: usize, limit: usize) -> Result<Vec<Summary>, Error> {
+        self.count(Op::Other, self.inner.oldest(skip, limit)).await
+    }
+
+    async fn retire(
+        &self,
+        thread: &ThreadId,
+        version: Version,
+        messages: &[DeliveryKey],
+    ) -> Result<(), Error> {
+        self.count(Op::Other, self.inner.retire(thread, version, messages)).await
+    }
+
+    async fn retired(&self, from: &str) -> Result<Page<ThreadId>, Error> {
+        self.count(Op::Read, self.inner.retired(from)).await
     }
 
     async fn sent(&self, query: SentQuery) -> Result<Vec<Sent>, Error> {

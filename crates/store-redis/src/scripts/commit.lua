@@ -33,6 +33,7 @@ if settle ~= '' then
     return { 'fenced', settle }
   end
 end
+if not found[1] and number(redis.call('GET', P .. 'retired:' .. home)) >= generation then return { 'conflict', '0' } end
 if expect ~= '' and number(expect) ~= version then return { 'conflict', text(version) } end
 if puts_back and stands_on ~= '' and chain ~= stands_on then return { 'late', text(version) } end
 

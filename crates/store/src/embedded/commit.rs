@@ -8,6 +8,7 @@ use super::{
     codec,
     fault::Fault,
     lease::{self, Held},
+    retire,
     writer::Desk,
 };
 use crate::{
@@ -69,6 +70,9 @@ fn refuse_stale(desk: &Desk<'_>, batch: &Encoded) -> Result<Version, Fault> {
         .prepare_cached("SELECT version FROM thread WHERE id = ?1")?
         .query_row([batch.thread.as_str()], |row| row.get(0))
         .optional()?;
+    if actual.is_none() {
+        retire::refuse_retired(desk, &batch.thread)?;
+    }
     let actual = Version(actual.map_or(Ok(0), codec::uint)?);
     match batch.expect {
         Some(expected) if expected != actual => {

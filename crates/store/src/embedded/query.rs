@@ -34,13 +34,16 @@ pub(super) fn load(sql: &Connection, thread: &ThreadId, from: Version) -> Result
     Ok(records)
 }
 
-/// The youngest thread at a home.
+/// The youngest thread at a home, retired or not.
 pub(super) fn latest(sql: &Connection, home: &Home) -> Result<Option<ThreadId>, Fault> {
-    let id: Option<String> = sql
-        .prepare_cached("SELECT id FROM thread WHERE home = ?1 ORDER BY generation DESC LIMIT 1")?
-        .query_row([home.as_str()], |row| row.get(0))
-        .optional()?;
-    id.as_deref().map(codec::parse_thread).transpose()
+    let generation: Option<u32> = sql
+        .prepare_cached(
+            "SELECT max(generation) FROM
+             (SELECT max(generation) AS generation FROM thread WHERE home = ?1
+              UNION ALL SELECT generation FROM retired WHERE home = ?1)",
+        )?
+        .query_row([home.as_str()], |row| row.get(0))?;
+    Ok(generation.map(|generation| ThreadId::new(home, generation)))
 }
 
 const SUMMARY: &str = "SELECT id, version, updated, due, iif(buried, error, NULL) FROM thread";
@@ -59,6 +62,30 @@ pub(super) fn buried(sql: &Connection, limit: usize) -> Result<Vec<Summary>, Fau
     let mut select =
         sql.prepare_cached(&format!("{SUMMARY} WHERE buried = 1 ORDER BY written DESC LIMIT ?1"))?;
     summaries(select.query([limit])?)
+}
+
+/// Threads, the last written last.
+pub(super) fn oldest(sql: &Connection, skip: usize, limit: usize) -> Result<Vec<Summary>, Fault> {
+    let limit = i64::try_from(limit.min(THREADS_MAX)).unwrap_or(0);
+    let skip = i64::try_from(skip).unwrap_or(i64::MAX);
+    let mut select = sql.prepare_cached(&format!("{SUMMARY} ORDER BY written LIMIT ?1 OFFSET ?2"))?;
+    summaries(select.query([limit, skip])?)
+}
+
+/// The youngest thread that was retired at each home after this one.
+pub(super) fn retired(sql: &Connection, after: &str) -> Result<Page<ThreadId>, Fault> {
+    let mut select = sql.prepare_cached(
+        "SELECT home, generation FROM retired WHERE home > ?1 OR ?1 = '' ORDER BY home LIMIT ?2",
+    )?;
+    let mut rows = select.query(params![after, PAGE])?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (home, generation): (String, u32) = (row.get(0)?, row.get(1)?);
+        items.push(codec::parse_thread(&format!("{home}-{generation}"))?);
+    }
+    let full = items.len() as i64 == PAGE;
+    let next = items.last().filter(|_| full).map(|thread| thread.home().as_str().to_owned());
+    Ok(Page { items, next })
 }
 
 fn summaries(mut rows: Rows<'_>) -> Result<Vec<Summary>, Fault> {

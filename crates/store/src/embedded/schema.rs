@@ -12,8 +12,12 @@ const APPLICATION: i64 = 0x5357_4244;
 
 /// One script a version, in order; the file's `user_version` says how many it has seen. Never edited once released,
 /// only added to.
-const SCRIPTS: &[&str] =
-    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+const SCRIPTS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// Refuses a file that some other program made, before a single byte of it is changed.
 pub(super) fn refuse_foreign(connection: &Connection, path: &Path) -> Result<(), Error> {

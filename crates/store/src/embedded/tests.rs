@@ -284,6 +284,25 @@ async fn an_abandoned_claim_is_given_back() {
     }
 }
 
+/// What a thread that was taken away had in the file is used again: the file grows no more.
+#[tokio::test]
+async fn the_room_of_retired_threads_is_used_again() {
+    let world = world();
+    let mut pages = Vec::new();
+    for round in 0..4 {
+        for n in 0..50 {
+            let name = format!("{round}.{n}");
+            world.store.commit(batch(&name, &"x".repeat(9_000))).await.expect("room");
+        }
+        pages.push(world.pragma("page_count").await);
+        for n in 0..50 {
+            let name = thread(&format!("{round}.{n}"));
+            world.store.retire(&name, Version(1), &[]).await.expect("at rest");
+        }
+    }
+    assert!(pages[0] > 50 && pages[3] < pages[0] + 10, "{pages:?}");
+}
+
 #[tokio::test]
 async fn dropping_the_store_writes_what_waits() {
     let folder = tempfile::tempdir().expect("a folder");

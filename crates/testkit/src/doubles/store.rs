@@ -7,7 +7,7 @@ use std::{
 
 use agent::{Home, Record, ThreadId, Version};
 use async_trait::async_trait;
-use channel::InboundKey;
+use channel::{DeliveryKey, InboundKey};
 use store::{Again, Batch, Claim, Error, Lease, Page, Sent, SentQuery, Store, Summary, Work};
 
 use super::play::Hold;
@@ -31,6 +31,12 @@ pub enum Op<'a> {
     Threads,
     /// [`Store::buried`].
     Buried,
+    /// [`Store::oldest`].
+    Oldest,
+    /// [`Store::retire`].
+    Retire(&'a ThreadId),
+    /// [`Store::retired`].
+    Retired,
     /// [`Store::sent`].
     Sent(&'a SentQuery),
     /// [`Store::get`].
@@ -189,6 +195,23 @@ impl Store for StoreDouble {
 
     async fn buried(&self, limit: usize) -> Result<Vec<Summary>, Error> {
         self.through(Op::Buried, self.inner.buried(limit)).await
+    }
+
+    async fn oldest(&self, skip: usize, limit: usize) -> Result<Vec<Summary>, Error> {
+        self.through(Op::Oldest, self.inner.oldest(skip, limit)).await
+    }
+
+    async fn retire(
+        &self,
+        thread: &ThreadId,
+        version: Version,
+        messages: &[DeliveryKey],
+    ) -> Result<(), Error> {
+        self.through(Op::Retire(thread), self.inner.retire(thread, version, messages)).await
+    }
+
+    async fn retired(&self, from: &str) -> Result<Page<ThreadId>, Error> {
+        self.through(Op::Retired, self.inner.retired(from)).await
     }
 
     async fn sent(&self, query: SentQuery) -> Result<Vec<Sent>, Error> {

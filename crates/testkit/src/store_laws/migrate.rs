@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use agent::{Event, Record, Version};
+use agent::{Event, Home, Record, ThreadId, Version};
 use store::{Again, Batch, Clock, Error, SendState, SentQuery, Store, migrate};
 
 use super::{Open, World, address, key, message, settling, texts, thread};
@@ -76,6 +76,46 @@ pub async fn everything_arrives_in_another_store_and_comes_back(open: &impl Open
     assert_eq!((next.text(), next.attempt > 1), ("three", true));
     back.settle(&next, "m3").await;
     assert_eq!(texts(&back.sends(10).await), ["four"]);
+}
+
+/// A home knows its retired threads wherever it moves: with names of their inbounds or without, and beside one that is older and
+/// still there.
+pub async fn what_was_retired_is_not_begun_anew_elsewhere(open: &impl Open) {
+    let world = World::new(open).await;
+    let at = |place: &str, generation| ThreadId::new(&Home::of(&address(place)), generation);
+    let gone = [at("a", 1), at("a", 10), at("b", 7), at("c", 2)];
+    world.commit(Batch { records: vec![world.record("stays")], ..Batch::new(at("c", 1)) }).await;
+    for (n, thread) in gone.iter().enumerate() {
+        // Those at `b` and the older one at `a` have names that are remembered.
+        let keys = if [0, 2].contains(&n) { vec![key(&n.to_string())] } else { Vec::new() };
+        world.commit(Batch { records: vec![world.record("goes")], keys, ..Batch::new(thread.clone()) }).await;
+        world.store.retire(thread, Version(1), &[]).await.unwrap();
+    }
+    let other: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(world.clock.clone())));
+    let there = migrate(world.store.as_ref(), other.as_ref()).await.unwrap();
+    assert_eq!((there.threads, there.events, there.keys), (1, 1, 2));
+    let back = World::new(open).await;
+    assert_eq!(migrate(other.as_ref(), back.store.as_ref()).await.unwrap(), there);
+
+    for store in [&other, &back.store] {
+        let threads = store.threads(0, 10).await.unwrap();
+        assert_eq!(threads.iter().map(|summary| &summary.thread).collect::<Vec<_>>(), [&at("c", 1)]);
+        for (place, youngest) in [("a", 10), ("b", 7), ("c", 2)] {
+            let home = Home::of(&address(place));
+            assert_eq!(store.latest(&home).await.unwrap(), Some(at(place, youngest)));
+            let anew = store.commit(Batch::new(at(place, youngest))).await;
+            assert!(matches!(anew, Err(Error::Conflict { .. })), "{anew:?}");
+            store.commit(Batch::new(at(place, youngest + 1))).await.unwrap();
+        }
+        let taken = store.commit(Batch { keys: vec![key("2")], ..Batch::new(thread("z")) }).await;
+        assert!(matches!(taken, Err(Error::Duplicate { .. })), "{taken:?}");
+    }
+    // A store in which all that is left of threads is that they were there is not empty.
+    let bare = MemoryStore::new(Arc::new(world.clock.clone()));
+    bare.commit(Batch::new(at("a", 1))).await.unwrap();
+    bare.retire(&at("a", 1), Version(0), &[]).await.unwrap();
+    let refused = migrate(world.store.as_ref(), &bare).await;
+    assert!(matches!(&refused, Err(Error::Refused { why }) if why.contains("not empty")), "{refused:?}");
 }
 
 /// What is there already is never mixed with what comes.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use agent::{ThreadId, Version};
-use channel::MessageRef;
+use channel::{DeliveryKey, MessageRef};
 use proptest::{
     collection::vec,
     option,
@@ -18,6 +18,8 @@ use crate::MemoryStore;
 
 const THREADS: usize = 3;
 const PLACES: usize = 2;
+/// So many names may the messages of a thread have.
+const NAMES: u8 = 16;
 
 /// Random histories, done to the store and to the reference, give the same answers and leave the same state.
 pub async fn any_history_agrees_with_the_reference(open: &impl Open) {
@@ -57,6 +59,8 @@ enum Op {
     Retry { lease: usize, after: u64 },
     Stuck { lease: usize, after: u64 },
     Bury { lease: usize },
+    Calm,
+    Retire { thread: usize, behind: u64, next: bool },
     Advance(u64),
     Put(u8, Vec<u8>),
     Hold { name: u8, by: u8, ttl: u64 },
@@ -105,6 +109,9 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (lease.clone(), 0..40_u64).prop_map(|(lease, after)| Op::Retry { lease, after }),
         1 => (lease.clone(), 0..40_u64).prop_map(|(lease, after)| Op::Stuck { lease, after }),
         1 => lease.prop_map(|lease| Op::Bury { lease }),
+        2 => Just(Op::Calm),
+        3 => (0..THREADS, prop_oneof![6 => Just(0_u64), 1 => Just(1)], any::<bool>())
+            .prop_map(|(thread, behind, next)| Op::Retire { thread, behind, next }),
         2 => prop_oneof![0..5_u64, Just(31)].prop_map(Op::Advance),
         1 => (0..3_u8, vec(any::<u8>(), 0..4)).prop_map(|(name, value)| Op::Put(name, value)),
         2 => (0..2_u8, 0..3_u8, 0..8_u64).prop_map(|(name, by, ttl)| Op::Hold { name, by, ttl }),
@@ -121,12 +128,14 @@ struct Pair {
     reference: Arc<dyn Store>,
     /// Leases that were given out, youngest first: the store's and the reference's.
     leases: Vec<(Lease, Lease)>,
+    /// Which thread in a row is written at each home.
+    generations: [u32; THREADS],
 }
 
 impl Pair {
     fn new(world: World) -> Self {
         let reference = Arc::new(MemoryStore::new(Arc::new(world.clock.clone())));
-        Self { world, reference, leases: Vec::new() }
+        Self { world, reference, leases: Vec::new(), generations: [1; THREADS] }
     }
 
     async fn run(&mut self, ops: Vec<Op>) -> Result<(), String> {
@@ -134,7 +143,8 @@ impl Pair {
             let what = format!("operation {n}, {op:?}");
             let (ours, theirs) = self.apply(op).await;
             same(&what, &ours, &theirs)?;
-            let (ours, theirs) = (picture(&self.world.store).await, picture(&self.reference).await);
+            let ours = picture(&self.world.store, &self.generations).await;
+            let theirs = picture(&self.reference, &self.generations).await;
             same(&format!("the state after {what}"), &ours, &theirs)?;
         }
         Ok(())
@@ -182,6 +192,20 @@ impl Pair {
                     None => (String::new(), String::new()),
                 }
             }
+            Op::Calm => self.calm().await,
+            Op::Retire { thread, behind, next } => {
+                let id = self.thread(thread);
+                let names: Vec<_> = (0..NAMES).map(|n| message(&id, "0", &n.to_string()).key).collect();
+                let version = Version(self.version(&id).await.0 + behind);
+                let ours = self.world.store.retire(&id, version, &names).await;
+                let theirs = self.reference.retire(&id, version, &names).await;
+                // What follows is written to the next one, or to the one that is gone.
+                if let Some(generation) = self.generations.get_mut(thread).filter(|_| next && theirs.is_ok())
+                {
+                    *generation += 1;
+                }
+                (said(ours), said(theirs))
+            }
             Op::Advance(seconds) => {
                 self.world.clock.advance(Duration::from_secs(seconds));
                 (String::new(), String::new())
@@ -213,12 +237,12 @@ impl Pair {
                 (said(self.world.store.reset().await), said(self.reference.reset().await))
             }
             Op::Restore { thread: n, place, name, state } => {
-                let thread = thread(&n.to_string());
+                let thread = self.thread(n);
                 // Messages are put back for threads that are there.
                 if self.version(&thread).await == Version(0) {
                     return (String::new(), String::new());
                 }
-                let outgoing = message(&thread, &place.to_string(), &format!("{}", name % 16));
+                let outgoing = message(&thread, &place.to_string(), &format!("{}", name % NAMES));
                 let message = (state == SendState::Sent).then(|| MessageRef::new(format!("name {n}")));
                 let sent = vec![Sent { thread, outgoing, state, message, error: None }];
                 (said(self.world.store.restore(sent.clone()).await), said(self.reference.restore(sent).await))
@@ -226,13 +250,47 @@ impl Pair {
         }
     }
 
+    /// Everything that is due is worked on, and goes well.
+    async fn calm(&mut self) -> (String, String) {
+        let mut all = (String::new(), String::new());
+        let mut add = |(ours, theirs): (String, String)| {
+            all.0.push_str(&ours);
+            all.1.push_str(&theirs);
+        };
+        let before = self.leases.len();
+        add(self.claim(turns(CLAIM_MAX, Duration::ZERO)).await);
+        for (ours, theirs) in self.leases[..self.leases.len() - before].iter().cloned() {
+            let version = self.version(&ThreadId::parse(&ours.on).unwrap()).await;
+            add(self.release(ours, theirs, Again::Sleep { seen: version, until: None }).await);
+        }
+        loop {
+            let before = self.leases.len();
+            add(self.claim(sends("mail", CLAIM_MAX, Duration::ZERO)).await);
+            if self.leases.len() == before {
+                return all;
+            }
+            for (ours, theirs) in self.leases[..self.leases.len() - before].iter().cloned() {
+                let (thread, _, _) = agent::caused_by(&DeliveryKey::new(&ours.on)).unwrap();
+                let name = MessageRef::new(&ours.on);
+                let settling = |lease| Batch {
+                    settle: Some(Settle { lease, state: SendState::Sent, message: Some(name.clone()) }),
+                    ..Batch::new(thread.clone())
+                };
+                add((
+                    said(self.world.store.commit(settling(ours)).await),
+                    said(self.reference.commit(settling(theirs)).await),
+                ));
+            }
+        }
+    }
+
     async fn batches(&self, change: Change) -> (Batch, Batch) {
-        let thread = thread(&change.thread.to_string());
+        let thread = self.thread(change.thread);
         let version = self.version(&thread).await;
         let outgoing = change
             .outgoing
             .iter()
-            .map(|(place, name)| message(&thread, &place.to_string(), &format!("{}", name % 16)));
+            .map(|(place, name)| message(&thread, &place.to_string(), &format!("{}", name % NAMES)));
         let batch = Batch {
             expect: change.expect.map(|off| Version(version.0 + off)),
             records: (0..change.events).map(|n| self.world.record(&format!("{version}+{n}"))).collect(),
@@ -282,6 +340,11 @@ impl Pair {
         self.leases.get(n).cloned().unwrap_or((never.clone(), never))
     }
 
+    /// The thread that is written at a home now.
+    fn thread(&self, n: usize) -> ThreadId {
+        ThreadId::new(&thread(&n.to_string()).home(), self.generations[n])
+    }
+
     async fn version(&self, thread: &ThreadId) -> Version {
         Version(self.reference.load(thread, Version(0)).await.unwrap().len() as u64)
     }
@@ -292,15 +355,21 @@ impl Pair {
 }
 
 /// All there is to see in a store.
-async fn picture(store: &Arc<dyn Store>) -> String {
+async fn picture(store: &Arc<dyn Store>, generations: &[u32; THREADS]) -> String {
+    let retired = super::retire::retired(store).await;
     let mut lines = vec![
         format!("{:?}", store.threads(0, 100).await.unwrap()),
+        format!("{:?}", store.oldest(0, 100).await.unwrap()),
         format!("{:?}", store.buried(100).await.unwrap()),
+        format!("{retired:?}"),
     ];
-    for n in 0..THREADS {
-        let thread = thread(&n.to_string());
-        lines.push(format!("{:?}", store.load(&thread, Version(0)).await.unwrap()));
-        lines.push(format!("{:?}", store.latest(&thread.home()).await.unwrap()));
+    for (n, youngest) in generations.iter().enumerate() {
+        let home = thread(&n.to_string()).home();
+        lines.push(format!("{:?}", store.latest(&home).await.unwrap()));
+        for generation in 1..=*youngest {
+            let thread = ThreadId::new(&home, generation);
+            lines.push(format!("{:?}", store.load(&thread, Version(0)).await.unwrap()));
+        }
     }
     for n in 0..PLACES {
         lines.push(format!("{:?}", store.sent(SentQuery::At(address(&n.to_string()))).await.unwrap()));
@@ -334,6 +403,7 @@ fn said<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
         Err(refusal @ Error::Conflict { .. }) => format!("{refusal:?}"),
         Err(Error::Duplicate { .. }) => "duplicate".to_owned(),
         Err(Error::Fenced { .. }) => "fenced".to_owned(),
+        Err(Error::NotAtRest { .. }) => "not at rest".to_owned(),
         Err(
             other @ (Error::Unreadable { .. }
             | Error::InUse { .. }
