@@ -117,7 +117,7 @@ pub enum Event {
 pub struct AgentRef {
     /// The name of its folder.
     pub name: String,
-    /// SHA-256 of its files, hex. The files are kept under this name until no thread needs them.
+    /// SHA-256 of its files, hex. The files are kept under this name, as long as threads may need them.
     pub version: String,
 }
 

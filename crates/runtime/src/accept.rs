@@ -260,7 +260,9 @@ impl Board {
             return Ok((Thread::new(ThreadId::new(&home, 1)), None));
         };
         let next = || Thread::new(ThreadId::new(&home, latest.generation().saturating_add(1)));
-        let thread = self.readable(&latest).await?.filter(|thread| !self.is_over(thread));
+        // Of one that was retired nothing is left but its name, which never comes again.
+        let goes_on = |thread: &Thread| thread.version().0 > 0 && !self.is_over(thread);
+        let thread = self.readable(&latest).await?.filter(goes_on);
         Ok((thread.unwrap_or_else(next), None))
     }
 

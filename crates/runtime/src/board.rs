@@ -13,7 +13,7 @@ use model::Model;
 use store::{Batch, Clock, Lease, Settle, Store};
 use tool::Tool;
 
-use crate::library::Library;
+use crate::{library::Library, retire::Retention};
 
 /// When so many events are to be written together, what follows from them is decided after that.
 const TOGETHER_MAX: usize = 64;
@@ -78,6 +78,8 @@ pub struct Settings {
     pub file_bytes_max: usize,
     /// The largest text file that is shown to an agent, in bytes.
     pub shown_bytes_max: usize,
+    /// What leaves the store for the archive; nothing where there is none.
+    pub retention: Option<Retention>,
 }
 
 impl Default for Settings {
@@ -96,6 +98,7 @@ impl Default for Settings {
             text_bytes_max: 256 * 1024,
             file_bytes_max: 10 * 1024 * 1024,
             shown_bytes_max: 16 * 1024,
+            retention: None,
         }
     }
 }

@@ -8,17 +8,21 @@
 
 mod accept;
 mod alone;
+mod archive;
 mod board;
 mod deliver;
 mod effect;
 mod library;
 mod rebuild;
+mod retire;
 mod serve;
 mod turn;
 mod watch;
 
 pub use accept::Door;
+pub use archive::{Archive, ArchiveError, Archived};
 pub use board::{Board, Settings};
 pub use library::Library;
 pub use rebuild::{Rebuilt, Verified};
+pub use retire::{NotSwept, Retention, Swept};
 pub use serve::{Serving, serve};

@@ -1,4 +1,4 @@
-//! The agents: today's by name, older versions by their hash until no thread needs them.
+//! The agents: today's by name, older versions by their hash, as long as threads may need them.
 
 use std::{
     collections::BTreeMap,

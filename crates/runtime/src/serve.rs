@@ -18,6 +18,7 @@ use crate::{
     board::Board,
     deliver::Sending,
     effect::backoff,
+    retire::sweeps,
     watch::watch,
 };
 
@@ -74,6 +75,9 @@ pub fn serve(board: Arc<Board>) -> Serving {
     }
     tasks.spawn(strays(board.clone(), stop.clone(), tasks.clone()));
     tasks.spawn(watch(board.clone(), stop.clone()));
+    if let Some(retention) = board.settings.retention.clone() {
+        tasks.spawn(sweeps(board.clone(), retention, stop.clone()));
+    }
     Serving { board, stop, tasks }
 }
 

@@ -8,6 +8,7 @@ mod alone;
 mod deliver;
 mod grave;
 mod rebuild;
+mod retire;
 mod serve;
 mod signs;
 mod turn;

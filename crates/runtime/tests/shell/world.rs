@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -217,12 +218,22 @@ impl World {
     /// Waits until a request at a place of the chat is finished and nothing waits to be sent any more.
     pub(crate) async fn finished(&self, place: &str) -> Thread {
         self.until(place, |thread| count(thread, "finished") > 0).await;
+        self.finished_sending().await;
+        self.thread(place).await
+    }
+
+    /// Waits until nothing waits to be sent any more.
+    pub(crate) async fn finished_sending(&self) {
         let began = Instant::now();
         while !self.embedded.sent(SentQuery::Waiting).await.unwrap().is_empty() {
             assert!(began.elapsed() < SOON, "messages wait for ever");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        self.thread(place).await
+    }
+
+    /// The folder of this world.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 }
 
