@@ -116,6 +116,8 @@ const BROKEN: &[(&str, &[(&str, &str)])] = &[
     ("turns = \"many\"", &[("runtime.turns", "Threads stepped at the same time")]),
     ("drain = \"soon\"", &[("runtime.drain", "How long work in flight")]),
     ("send_for = \"later\"", &[("runtime.send_for", "How long a message is tried")]),
+    ("[retention]", &[]),
+    ("after = \"29d\"", &[("retention.after", "make it 30d or more")]),
     ("[channels.web]", &[]),
     ("kind = \"web\"", &[]),
     ("listen = 7420", &[("channels.web.listen", "an IP address and a port")]),

@@ -20,6 +20,7 @@ mod migrate;
 mod page;
 mod provider;
 mod rebuild;
+mod retire;
 mod shared;
 mod shell;
 mod slack;

@@ -10,7 +10,7 @@ use std::{
 use agent::{Agent, AskedAt, Directory, Flaw, Source, Tickets, parse, read_what_is_sound};
 use channel::{Address, Channel, ChannelName, Place, Setup};
 use model::Model;
-use runtime::{Board, Library, Serving, Settings, serve};
+use runtime::{Archive, Board, Library, Retention, Serving, Settings, serve};
 use secrecy::SecretString;
 use serde_json::Value;
 use store::{Clock, Store};
@@ -18,7 +18,7 @@ use tool::{Standard, ToolSettings};
 
 use crate::{
     channels::{kinds, without_kind},
-    config::Config,
+    config::{Config, RetentionSpec, RuntimeSpec},
 };
 
 /// The largest file of an agent that is read, in bytes.
@@ -77,6 +77,7 @@ pub fn assemble(path: &Path) -> Result<Assembled, Vec<Flaw>> {
     let names: BTreeSet<String> = config.models.keys().cloned().collect();
     let agents = bench.agents(&config, &directory, &names);
     bench.routes(&config);
+    bench.retention(&config);
     if config.channels.is_empty() {
         let remedy = "add [channels.web] with kind = \"web\"".to_owned();
         bench.flaws.push(source.flaw(
@@ -107,7 +108,8 @@ pub async fn start(
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
 ) -> Result<Serving, store::Error> {
-    let settings = assembled.config.runtime.settings();
+    let Assembled { config, base, .. } = &assembled;
+    let settings = Settings { retention: retention(config, base), ..config.runtime.settings() };
     let key = ticket_key(store.as_ref(), &settings.worker).await?;
     let board = wire(assembled, store, clock, settings, key);
     board.library.keep(board.store.as_ref()).await?;
@@ -155,6 +157,16 @@ fn wire(
         agents_folder: base.join(&config.agents),
         settings,
     }
+}
+
+/// What leaves the store, if anything does.
+fn retention(config: &Config, base: &Path) -> Option<Retention> {
+    Some(Retention { after: config.retention.after?.0, archive: archive(config, base) })
+}
+
+/// The archive that the configuration names.
+pub(crate) fn archive(config: &Config, base: &Path) -> Archive {
+    Archive::new(base.join(&config.retention.archive))
 }
 
 /// The key of the tickets: made once, kept in the store, so that every process on it knows the same tickets. Of several that
@@ -390,6 +402,15 @@ impl Bench<'_> {
             }
         }
         agents
+    }
+
+    fn retention(&mut self, config: &Config) {
+        let RuntimeSpec { renew_after, .. } = config.runtime;
+        let wrong = config.retention.after.and_then(|after| RetentionSpec::refuse(after, &config.runtime));
+        if let Some(wrong) = wrong {
+            let remedy = format!("make it {renew_after} or more, or make runtime.renew_after shorter");
+            self.flaw(&["retention", "after"], wrong, remedy);
+        }
     }
 
     /// An agent that is not sound was reported already; here it only has to be there.

@@ -10,14 +10,16 @@ use std::{
 };
 
 use agent::{Agent, Thread, ThreadId, Version};
+use channel::Span;
 use clap::{Parser, Subcommand};
-use runtime::{Library, Rebuilt, Verified};
+use runtime::{Library, Rebuilt, Retention, Settings, Verified};
 use store::{Batch, Moved, Summary, SystemClock, THREADS_MAX, migrate};
 use store_redis::Healed;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    assemble::{Assembled, assemble, at_rest, start},
+    assemble::{Assembled, archive, assemble, at_rest, start},
+    config::RetentionSpec,
     connect::{Connected, connect},
     health,
     manifest::{self, KindCommand, Manifest},
@@ -135,6 +137,13 @@ pub enum ThreadsCommand {
         /// The threads; all that were set aside where none is named.
         threads: Vec<String>,
     },
+    /// Lets those that are over leave the store for the archive now. The embedded store can be written only while no gateway
+    /// runs on it.
+    Archive {
+        /// How long ago their last event must be, `90d`; without, `retention.after`.
+        #[arg(long, value_parser = Span::parse)]
+        older: Option<Span>,
+    },
 }
 
 /// Runs the command line to its end.
@@ -170,6 +179,7 @@ async fn carry_out(cli: Cli, began: Instant) -> Result<(), String> {
         Command::Threads(ThreadsCommand::Show { thread, json }) => show(&all()?, &thread, json).await,
         Command::Threads(ThreadsCommand::Dead) => dead(&all()?).await,
         Command::Threads(ThreadsCommand::Retry { threads }) => retry(&all()?, &threads).await,
+        Command::Threads(ThreadsCommand::Archive { older }) => retire(&all()?, older).await,
         Command::Store(StoreCommand::Migrate { from, to }) => moved(&all()?, &from, &to).await,
         Command::Store(StoreCommand::Verify) => verify(all()?).await,
         Command::Store(StoreCommand::Rebuild) => rebuild(all()?).await,
@@ -191,6 +201,10 @@ async fn run(assembled: Assembled, began: Instant) -> Result<(), String> {
         Some(listen) => Some(health::bind(listen).await?),
         None => None,
     };
+    if assembled.config.retention.after.is_some() {
+        let archive = archive(&assembled.config, &assembled.base);
+        archive.make().map_err(|error| format!("retention.archive: {error}"))?;
+    }
     let serving = start(assembled, store, clock).await.map_err(|error| error.to_string())?;
     // Whoever asks is answered until the very end.
     let _answering = listener.map(|listener| health::answer(listener, serving.board().clone(), kept));
@@ -266,7 +280,7 @@ fn manifest(config: &Path, kind: &str, channel: Option<&str>) -> Result<(), Stri
 async fn prompt(assembled: Assembled, name: &str, thread: Option<&str>) -> Result<(), String> {
     find(&assembled, name)?;
     let thread = match thread {
-        Some(thread) => load(&assembled, thread).await?,
+        Some(thread) => load(&assembled, thread).await?.0,
         None => Thread::new(ThreadId::of_nobody()),
     };
     let agent = version_for(assembled, name, &thread).await?;
@@ -334,14 +348,21 @@ async fn list(assembled: &Assembled, limit: usize) -> Result<(), String> {
 }
 
 async fn show(assembled: &Assembled, thread: &str, json: bool) -> Result<(), String> {
-    let thread = load(assembled, thread).await?;
+    let (thread, archived) = load(assembled, thread).await?;
     if !json {
         let agent = thread.agent().and_then(|pinned| find(assembled, &pinned.name).ok());
         let secrets = |tool: &str| {
             let tool = agent.and_then(|agent| agent.spec().tools.get(tool));
             tool.map(|tool| tool.secret.clone()).unwrap_or_default()
         };
-        return print(&story::tell(&thread, &secrets));
+        let mut story = story::tell(&thread, &secrets);
+        if let Some(file) = archived {
+            story.push_str(&format!("\nIt left the store, and is in the archive {}.\n", file.display()));
+        }
+        return print(&story);
+    }
+    if let Some(file) = archived {
+        tracing::info!(file = %file.display(), "it left the store, and is in the archive");
     }
     let mut text = String::new();
     for record in thread.records() {
@@ -426,12 +447,46 @@ async fn retry(assembled: &Assembled, names: &[String]) -> Result<(), String> {
     print(&format!("{} to be tried again\n", buried.len()))
 }
 
-async fn load(assembled: &Assembled, name: &str) -> Result<Thread, String> {
+/// Lets what is over leave the store.
+async fn retire(assembled: &Assembled, older: Option<Span>) -> Result<(), String> {
+    let Assembled { config, base, .. } = assembled;
+    let after = older.or(config.retention.after).ok_or(
+        "how old must they be? Say it with --older, as in `threads archive --older 90d`, or set retention.after",
+    )?;
+    if let Some(wrong) = RetentionSpec::refuse(after, &config.runtime) {
+        return Err(wrong);
+    }
+    let retention = Retention { after: after.0, archive: archive(config, base) };
+    let Opened { store, .. } = open(assembled).await?;
+    let by = Settings::default().worker;
+    let mut retired = 0;
+    loop {
+        let swept = retention.sweep(store.as_ref(), &SystemClock, &by).await;
+        let Some(swept) = swept.map_err(|error| error.to_string())? else {
+            return Err("a gateway does it just now; look at its log".to_owned());
+        };
+        retired += swept.retired;
+        if !swept.more {
+            let (folder, kept) = (retention.archive.folder().display(), swept.kept);
+            return print(&format!(
+                "{retired} left the store for the archive {folder}; {kept} that are as old stay, since they are not over\n"
+            ));
+        }
+    }
+}
+
+/// A thread, and the file that it is in where it left the store.
+async fn load(assembled: &Assembled, name: &str) -> Result<(Thread, Option<PathBuf>), String> {
     let unknown = || format!("there is no thread `{name}`; `switchboard threads list` names them");
     let id = ThreadId::parse(name).ok_or_else(unknown)?;
     let store = open_to_read(assembled).await?;
     let records = store.load(&id, Version(0)).await.map_err(|error| error.to_string())?;
-    if records.is_empty() { Err(unknown()) } else { Ok(Thread::fold(id, records)) }
+    if !records.is_empty() {
+        return Ok((Thread::fold(id, records), None));
+    }
+    let archive = archive(&assembled.config, &assembled.base);
+    let archived = archive.find(&id).await.map_err(|error| error.to_string())?.ok_or_else(unknown)?;
+    Ok((archived.thread, Some(archived.file)))
 }
 
 fn find<'a>(assembled: &'a Assembled, name: &str) -> Result<&'a Agent, String> {

@@ -32,6 +32,9 @@ pub struct Config {
     /// Numbers of the runtime.
     #[serde(default)]
     pub runtime: RuntimeSpec,
+    /// What leaves the store, and where to.
+    #[serde(default)]
+    pub retention: RetentionSpec,
     /// Where the gateway can be asked how it is.
     #[serde(default)]
     pub health: HealthSpec,
@@ -129,6 +132,36 @@ pub enum DurabilitySpec {
     Everysec,
     /// All.
     Always,
+}
+
+/// What leaves the store: conversations that are over, for a folder of compressed files.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionSpec {
+    /// How long after its last event a conversation that is over stays in the store; at least `runtime.renew_after`. Without,
+    /// all of them stay for ever.
+    pub after: Option<Span>,
+    /// The folder that it goes to: a file a month, readable with `zcat`.
+    pub archive: PathBuf,
+}
+
+impl Default for RetentionSpec {
+    fn default() -> Self {
+        Self { after: None, archive: "state/archive".into() }
+    }
+}
+
+impl RetentionSpec {
+    /// What is wrong with letting a conversation leave after so long.
+    pub(crate) fn refuse(after: Span, runtime: &RuntimeSpec) -> Option<String> {
+        let renew_after = runtime.renew_after;
+        (after < renew_after).then(|| {
+            format!(
+                "{after} is less than runtime.renew_after ({renew_after}): a conversation would leave that its next message \
+                 goes on with"
+            )
+        })
+    }
 }
 
 /// Where the gateway can be asked how it is.

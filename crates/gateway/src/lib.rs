@@ -15,6 +15,8 @@ mod story;
 pub use assemble::{Assembled, assemble, start};
 pub use channels::kinds;
 pub use cli::{Cli, Command, StoreCommand, ThreadsCommand, main};
-pub use config::{Config, DeskSpec, DurabilitySpec, HealthSpec, OneOrMany, RuntimeSpec, StoreSpec};
+pub use config::{
+    Config, DeskSpec, DurabilitySpec, HealthSpec, OneOrMany, RetentionSpec, RuntimeSpec, StoreSpec,
+};
 pub use manifest::KindCommand;
 pub use storage::{Opened, open, open_to_read};
