@@ -11,6 +11,9 @@ use crate::{
     thread::Thread,
 };
 
+/// What stands where something was left out altogether.
+pub(crate) const LEFT_OUT: &str = "What was said and done before is left out here.";
+
 /// One part of the context window: what happened, as data for a template.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Part {
@@ -22,8 +25,10 @@ pub(crate) struct Part {
     pub(crate) kind: &'static str,
     /// Its fields, as they were said.
     pub(crate) fields: Map<String, Value>,
-    /// It may not be left out: a first request, an approval, an open question.
+    /// It may not be left out as long as its request is told of: a first message, an approval, an open question.
     pub(crate) pinned: bool,
+    /// It is the very first message, which stays whatever goes.
+    pub(crate) first: bool,
     /// A failure that something later made good.
     pub(crate) resolved: bool,
     /// What was done to it for want of room.
@@ -96,12 +101,15 @@ pub(crate) fn parts(thread: &Thread) -> Vec<Part> {
         }
     }
     resolve(&mut parts);
+    if let Some(first) = parts.iter_mut().find(|part| part.kind == "heard") {
+        first.first = true;
+    }
     parts
 }
 
 impl Part {
     fn new(seq: Seq, run: usize, kind: &'static str, fields: Map<String, Value>, pinned: bool) -> Self {
-        Self { seq, run, kind, fields, pinned, resolved: false, squeezed: None, dropped: false }
+        Self { seq, run, kind, fields, pinned, first: false, resolved: false, squeezed: None, dropped: false }
     }
 
     fn is_failure(&self) -> bool {

@@ -4,22 +4,34 @@
 //! 2. old tool results, to a digest;
 //! 3. the middle of long texts;
 //! 4. the oldest exchange, to a line of summary;
-//! 5. nothing more: the caller refuses, and a human is asked.
+//! 5. those lines, oldest first, with the approvals among them: a conversation of any length has room;
+//! 6. the older steps of the request that is open, to a line each;
+//! 7. nothing more: the caller refuses, and a human is asked.
 //!
-//! Invariant: a call is never parted from its result; the first request, an approval and an open question stay.
+//! Invariant: a call is never parted from its result; the very first request, and an approval and a question of the
+//! request that is open, stay.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::{id::sha256, inert::clip, parts::Part};
+use crate::{
+    id::sha256,
+    inert::clip,
+    parts::{LEFT_OUT, Part},
+};
 
 /// How much of an old result stays, in characters.
 const DIGEST: usize = 160;
 /// How long a text may be, tried one after the other, in characters.
 const LONG: [usize; 3] = [4_000, 1_500, 400];
+/// How long the mark in a cut text may be, in characters.
+const MARK: usize = 60;
 /// The texts that can be cut in the middle.
 const TEXTS: [&str; 6] = ["text", "args", "result", "error", "why", "answer"];
 
-/// Makes the parts smaller, step by step, until they fit. Says whether they do.
+/// Makes the parts smaller, step by step, until they fit. Says whether they do; the last that was asked about is what they
+/// are then.
 pub(crate) fn squeeze(parts: &mut [Part], fits: &mut dyn FnMut(&[Part]) -> bool) -> bool {
     if fits(parts) {
         return true;
@@ -28,53 +40,88 @@ pub(crate) fn squeeze(parts: &mut [Part], fits: &mut dyn FnMut(&[Part]) -> bool)
         part.dropped = true;
         part.squeezed = Some("left out: an error that was resolved".into());
     }
-    fits(parts) || digests(parts, fits) || middles(parts, fits) || exchanges(parts, fits)
+    fits(parts)
+        || digests(parts, fits)
+        || middles(parts, fits)
+        || exchanges(parts, fits)
+        || long_ago(parts, fits)
+        || older_steps(parts, fits)
+}
+
+/// Takes as few of these steps as will do, the first ones; all of them where nothing does. Each makes the parts smaller or
+/// leaves them as they are, so that not every number of steps must be tried: to look whether the parts fit is to write
+/// them all.
+fn step_by_step<T>(
+    parts: &mut [Part],
+    steps: &[T],
+    take: &dyn Fn(&mut [Part], &[T]),
+    fits: &mut dyn FnMut(&[Part]) -> bool,
+) -> bool {
+    let before = parts.to_vec();
+    let mut do_fit = |count: usize| {
+        parts.clone_from_slice(&before);
+        take(parts, &steps[..count]);
+        fits(parts)
+    };
+    if steps.is_empty() || !do_fit(steps.len()) {
+        return false;
+    }
+    let (mut too_few, mut enough, mut tried) = (0, steps.len(), steps.len());
+    while enough - too_few > 1 {
+        tried = too_few + (enough - too_few) / 2;
+        if do_fit(tried) {
+            enough = tried;
+        } else {
+            too_few = tried;
+        }
+    }
+    tried == enough || do_fit(enough)
 }
 
 /// Old results become digests, oldest first; the latest stays.
 fn digests(parts: &mut [Part], fits: &mut dyn FnMut(&[Part]) -> bool) -> bool {
     let last = parts.iter().rposition(|part| part.kind == "called" && !part.dropped);
-    for n in 0..parts.len() {
-        let part = &mut parts[n];
+    let is_long = |part: &Part| {
         let result = part.fields.get("result").and_then(Value::as_str).unwrap_or_default();
-        if part.kind != "called" || part.dropped || Some(n) == last || result.chars().count() <= DIGEST * 2 {
-            continue;
+        part.kind == "called" && !part.dropped && result.chars().count() > DIGEST * 2
+    };
+    let old: Vec<usize> = (0..parts.len()).filter(|n| Some(*n) != last && is_long(&parts[*n])).collect();
+    let take = |parts: &mut [Part], old: &[usize]| {
+        for n in old {
+            let part = &mut parts[*n];
+            let result = part.fields.get("result").and_then(Value::as_str).unwrap_or_default();
+            let left = result.chars().count() - DIGEST;
+            let name = &sha256(result.as_bytes())[..8];
+            let digest =
+                format!("{} [{left} more characters were left out; digest {name}]", clip(result, DIGEST));
+            part.fields.insert("result".into(), digest.into());
+            part.squeezed = Some("digest of an old result".into());
         }
-        let left = result.chars().count() - DIGEST;
-        let name = &sha256(result.as_bytes())[..8];
-        let digest =
-            format!("{} [{left} more characters were left out; digest {name}]", clip(result, DIGEST));
-        part.fields.insert("result".into(), digest.into());
-        part.squeezed = Some("digest of an old result".into());
-        if fits(parts) {
-            return true;
-        }
-    }
-    false
+    };
+    step_by_step(parts, &old, &take, fits)
 }
 
 /// Long texts lose their middle, the longest allowance first, oldest part first. An approval is never cut.
 fn middles(parts: &mut [Part], fits: &mut dyn FnMut(&[Part]) -> bool) -> bool {
-    // Each cut is made from the whole text, so that its mark counts all that is missing.
-    let whole: Vec<_> = parts.iter().map(|part| part.fields.clone()).collect();
+    let mut cuts = Vec::new();
     for max in LONG {
-        for n in 0..parts.len() {
-            let part = &mut parts[n];
-            if part.dropped || part.kind == "approval" {
-                continue;
-            }
-            let mut fields = whole[n].clone();
+        for (n, part) in parts.iter().enumerate().filter(|(_, part)| !part.dropped && part.kind != "approval")
+        {
+            // Each cut is made from the whole text, so that its mark counts all that is missing.
+            let mut fields = part.fields.clone();
             if cut_texts(&mut fields, max) {
-                part.fields = fields;
-                part.squeezed =
-                    Some(format!("the middle of a text of more than {max} characters was left out"));
-                if fits(parts) {
-                    return true;
-                }
+                cuts.push((n, max, fields));
             }
         }
     }
-    false
+    let take = |parts: &mut [Part], cuts: &[(usize, usize, Map<String, Value>)]| {
+        for (n, max, fields) in cuts {
+            parts[*n].fields.clone_from(fields);
+            parts[*n].squeezed =
+                Some(format!("the middle of a text of more than {max} characters was left out"));
+        }
+    };
+    step_by_step(parts, &cuts, &take, fits)
 }
 
 /// Cuts every long text of a part, those of its files too. Says whether there was one.
@@ -97,7 +144,8 @@ fn cut_texts(fields: &mut Map<String, Value>, max: usize) -> bool {
 
 fn cut_middle(text: &mut String, max: usize) -> bool {
     let count = text.chars().count();
-    if count <= max {
+    // The mark takes room, too.
+    if count <= max + MARK {
         return false;
     }
     let half = max / 2;
@@ -107,43 +155,64 @@ fn cut_middle(text: &mut String, max: usize) -> bool {
     true
 }
 
-/// Whole exchanges become one line each, oldest first: earlier requests, then the older steps of this one.
+/// Each earlier request becomes one line, oldest first.
 fn exchanges(parts: &mut [Part], fits: &mut dyn FnMut(&[Part]) -> bool) -> bool {
-    let current = parts.last().map_or(0, |part| part.run);
-    for run in 0..current {
-        let members: Vec<usize> = (0..parts.len()).filter(|n| parts[*n].run == run).collect();
-        summarise(parts, &members);
-        if fits(parts) {
-            return true;
+    let take = |parts: &mut [Part], runs: &[Vec<usize>]| {
+        runs.iter().for_each(|members| summarise(parts, members));
+    };
+    step_by_step(parts, &earlier(parts), &take, fits)
+}
+
+/// Of each earlier request nothing is left, oldest first; one line stands for all of them.
+fn long_ago(parts: &mut [Part], fits: &mut dyn FnMut(&[Part]) -> bool) -> bool {
+    let take = |parts: &mut [Part], runs: &[Vec<usize>]| {
+        let mut line = None;
+        for n in runs.iter().flatten() {
+            let part = &mut parts[*n];
+            if !part.dropped && !part.first {
+                part.dropped = true;
+                part.squeezed = Some("left out: it was long ago".into());
+                line = Some(*n);
+            }
         }
-    }
+        if let Some(part) = line.map(|n| &mut parts[n]) {
+            part.dropped = false;
+            part.kind = "summary";
+            part.fields = json!({ "text": LEFT_OUT }).as_object().cloned().unwrap_or_default();
+        }
+    };
+    step_by_step(parts, &earlier(parts), &take, fits)
+}
+
+/// The older steps of the request that is open become one line each.
+fn older_steps(parts: &mut [Part], fits: &mut dyn FnMut(&[Part]) -> bool) -> bool {
+    let current = parts.last().map_or(0, |part| part.run);
     let mut steps: Vec<usize> =
         (0..parts.len()).filter(|n| parts[*n].run == current && !parts[*n].pinned).collect();
     // The last two steps are what the next thought is about.
     steps.truncate(steps.len().saturating_sub(2));
-    for n in steps {
-        if parts[n].dropped || parts[n].kind == "summary" {
-            continue;
-        }
-        summarise(parts, &[n]);
-        if fits(parts) {
-            return true;
-        }
+    steps.retain(|n| !parts[*n].dropped && parts[*n].kind != "summary");
+    let take = |parts: &mut [Part], steps: &[usize]| steps.iter().for_each(|n| summarise(parts, &[*n]));
+    step_by_step(parts, &steps, &take, fits)
+}
+
+/// The places of the parts of each earlier request, the oldest request first.
+fn earlier(parts: &[Part]) -> Vec<Vec<usize>> {
+    let current = parts.last().map_or(0, |part| part.run);
+    let mut runs: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (n, part) in parts.iter().enumerate().filter(|(_, part)| part.run < current) {
+        runs.entry(part.run).or_default().push(n);
     }
-    false
+    runs.into_values().collect()
 }
 
 /// Replaces these parts by one line at the place of the first that is not pinned; pinned ones of an earlier request
 /// that are only its first message go into the line too.
 fn summarise(parts: &mut [Part], members: &[usize]) {
-    let first_of_thread = parts.iter().position(|part| part.kind == "heard");
-    let goes = |n: &usize, part: &Part| {
-        !part.dropped
-            && part.kind != "approval"
-            && Some(*n) != first_of_thread
-            && (!part.pinned || part.kind == "heard")
+    let goes = |part: &Part| {
+        !part.dropped && part.kind != "approval" && !part.first && (!part.pinned || part.kind == "heard")
     };
-    let gone: Vec<usize> = members.iter().filter(|n| goes(n, &parts[**n])).copied().collect();
+    let gone: Vec<usize> = members.iter().filter(|n| goes(&parts[**n])).copied().collect();
     let Some(place) = gone.first().copied() else { return };
     let line: Vec<String> =
         gone.iter().map(|n| in_a_few_words(&parts[*n])).filter(|line| !line.is_empty()).collect();

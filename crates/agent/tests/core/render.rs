@@ -335,11 +335,12 @@ fn crowded(lines: &[&str]) -> Story {
 }
 
 /// The stages in their order, each by words of its account.
-const STAGES: [&str; 5] = [
+const STAGES: [&str; 6] = [
     "an error that was resolved",
     "digest of an old result",
     "the middle of a text",
     "put into a summary",
+    "it was long ago",
     "full",
 ];
 
@@ -370,7 +371,7 @@ fn what_goes_first_goes_first_and_what_must_stay_stays() {
             Err(fault) => {
                 assert_eq!(fault.kind, FaultKind::ContextFull);
                 assert!(fault.what.contains(&budget.to_string()), "{}", fault.what);
-                Some(4)
+                Some(5)
             }
         };
         assert!(stage >= last, "at {budget} tokens: {stage:?} after {last:?}");
@@ -378,7 +379,7 @@ fn what_goes_first_goes_first_and_what_must_stay_stays() {
         seen.extend(stage);
         budget -= (budget / 22).max(2);
     }
-    assert_eq!(seen, BTreeSet::from([0, 1, 2, 3, 4]), "not every stage was needed");
+    assert_eq!(seen, BTreeSet::from([0, 1, 2, 3, 4, 5]), "not every stage was needed");
 }
 
 fn crowded_agent(line: &str) -> Agent {
@@ -433,6 +434,44 @@ fn each_stage_is_told_in_the_account() {
     assert!(text.contains("RES-1-BEGIN") && !text.contains("RES-1-END"), "{text}");
     assert!(text.contains("more characters were left out; digest "));
     assert!(text.contains("RES-2-END"));
+}
+
+/// What stands where earlier requests are missing.
+const LEFT_OUT: &str = "<summary>What was said and done before is left out here.</summary>";
+
+/// A small window and a long conversation: there is room for the next request, always.
+#[test]
+fn a_conversation_of_any_length_has_room_for_its_next_request() {
+    for lines in [&["context.tokens = 2000"][..], &[]] {
+        let mut story = Story::with(agent(lines));
+        for n in 1..=150 {
+            story.heard(user(), &format!("QUESTION-{n} {}", "please ".repeat(8)));
+            story.ran("lookup", json!({ "id": n }), done(json!({ "n": n, "text": "row ".repeat(30) })));
+            story.wants(finish(&format!("ANSWER-{n} {}", "thanks ".repeat(8))));
+            story.heard(user(), "deploy");
+            let (question, call) = story.asks_approval("deploy", json!({ "version": format!("v{n}") }));
+            story.answered(question, Decision::Approve);
+            story.started(call, "deploy", &json!({ "version": format!("v{n}") }));
+            story.acted(call, done(json!("ok")));
+            story.wants(finish("deployed"));
+        }
+        story.heard(user(), "and now?");
+        let prompt = render(&story.agent, &story.thread);
+        let prompt = prompt.unwrap_or_else(|fault| panic!("{lines:?}: {}", fault.what));
+        let text = &prompt.messages[1].text;
+        for (words, there) in
+            [("QUESTION-1 ", true), ("v1\"", false), ("v150", true), ("and now?", true), (LEFT_OUT, true)]
+        {
+            assert_eq!(text.contains(words), there, "{words}: {text}");
+        }
+        assert_eq!(text.matches(LEFT_OUT).count(), 1);
+        let mut gone = prompt.account.parts.iter().filter(|part| part.tokens == 0);
+        assert!(gone.all(|part| part.squeezed.is_some()));
+        if lines.is_empty() {
+            // No more goes than must.
+            assert!(prompt.account.tokens > prompt.account.budget * 9 / 10, "{}", prompt.account.tokens);
+        }
+    }
 }
 
 #[test]
