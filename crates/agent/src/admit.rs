@@ -96,6 +96,15 @@ pub fn admit(directory: &Directory, thread: &Thread, arrival: Arrival<'_>, now: 
     }
 }
 
+/// Whether the conversation goes on under an old question: then a text that names this question answers nothing, and is
+/// something said.
+pub fn goes_on(thread: &Thread, question: QuestionId, inbound: &Inbound) -> bool {
+    matches!(inbound.body, Body::Text { .. })
+        && thread.settled_by(question).is_some()
+        && thread.question(question).is_some_and(|question| question.kind == QuestionKind::Question)
+        && thread.home() == Some(&inbound.at)
+}
+
 /// Reads a text as an answer, if it is one: it names the question, or it stands where the only open question was asked.
 fn reply(
     directory: &Directory,
@@ -107,9 +116,7 @@ fn reply(
     let inbound = arrival.inbound;
     if let Some(id) = arrival.about.map(|about| about.question) {
         let question = thread.question(id)?;
-        let settled = thread.settled_by(id).is_some();
-        if settled && question.kind == QuestionKind::Question && thread.home() == Some(&inbound.at) {
-            // The conversation goes on under an old question: that is something said.
+        if goes_on(thread, id, inbound) {
             return None;
         }
         let read = read(question, arrival, text).map_or(Reading::Unclear, Reading::Clear);

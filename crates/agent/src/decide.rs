@@ -17,7 +17,7 @@ use crate::{
     id::{CallId, QuestionId, Seq},
     inert::clip,
     intent::Intent,
-    parts::files,
+    passages::files,
     policy::{Judgement, judge},
     spec::{AskAt, Repeat, Verdict},
     summary::summary,
@@ -51,7 +51,7 @@ pub struct Call {
 }
 
 /// How long a human's no to a call stands: within it the same call is denied again without asking.
-const DENIAL_HOLDS: Duration = Duration::from_secs(600);
+pub(crate) const DENIAL_HOLDS: Duration = Duration::from_secs(600);
 /// How often a call that may be repeated is begun before a human is asked what became of it.
 const STARTS_MAX: u32 = 3;
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    id::{CallId, QuestionId, Version},
+    id::{CallId, QuestionId, ThreadId, Version},
     intent::Intent,
 };
 
@@ -38,6 +38,9 @@ impl Record {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
+    /// A conversation goes on from the thread before it at its place, which had become long. The first event of a log, or
+    /// it says nothing.
+    Continued(Box<Snapshot>),
     /// A conversation (or its next request) was given to an agent, or to none.
     Routed(Routed),
     /// Somebody said something.
@@ -110,6 +113,191 @@ pub enum Event {
     },
     /// The request is done.
     Finished,
+}
+
+/// What goes on of a thread in the next one at its place: what an agent can still be shown of it, and what must not be
+/// forgotten with it. The thread itself stays as it is.
+///
+/// What was structured is kept as the text that is shown of it: a value may be nested as deep as a log can hold, and
+/// could not be kept any deeper.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The thread.
+    pub from: ThreadId,
+    /// How many events the conversation had, in all of its threads: the number of the next one.
+    pub events: u64,
+    /// The agent that had its last request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentRef>,
+    /// What was said and done, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passages: Vec<Passage>,
+    /// How many passages are left out, all of them older than those or too large.
+    #[serde(default)]
+    pub left_out: u64,
+    /// The files that can be named, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<File>,
+    /// The calls that a human denied a short while before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<Denied>,
+    /// The platform's name of the latest message heard that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<MessageRef>,
+    /// What the estimate of tokens is corrected by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
+    /// Whether work was stopped for the time being.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+}
+
+/// One thing that was said, done or asked, with its end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Passage {
+    /// The number of its first event, counted through all threads of the conversation.
+    pub number: u64,
+    /// Which request it belongs to, counting from the first that is told of.
+    pub run: u64,
+    /// What sort, and what of it.
+    #[serde(flatten)]
+    pub kind: PassageKind,
+}
+
+/// The sorts of passage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum PassageKind {
+    /// Somebody said something.
+    Heard {
+        /// Who; without the roles that they had then.
+        from: Person,
+        /// Their words, as they were last.
+        text: String,
+        /// Whether these are others than at first.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        edited: bool,
+        /// What came along.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<HeardFile>,
+    },
+    /// Something was said to the people of the thread.
+    Said {
+        /// Who said it.
+        by: Author,
+        /// The words.
+        text: String,
+    },
+    /// A tool was run.
+    Called {
+        /// The tool.
+        tool: String,
+        /// The arguments, as JSON.
+        args: String,
+        /// How it ended.
+        end: CallEnd,
+    },
+    /// Somebody was asked.
+    Question {
+        /// What.
+        text: String,
+        /// The answers to choose from.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        options: Vec<String>,
+        /// How it ended.
+        end: QuestionEnd,
+    },
+    /// Permission was asked for a call.
+    Approval {
+        /// The tool.
+        tool: String,
+        /// The arguments, as JSON.
+        args: String,
+        /// How it ended.
+        end: QuestionEnd,
+    },
+    /// The request was handed over.
+    HandedOver {
+        /// What the humans were told.
+        why: String,
+        /// How it ended.
+        end: QuestionEnd,
+    },
+    /// Something went wrong.
+    Fault {
+        /// The sort.
+        fault: FaultKind,
+        /// What.
+        text: String,
+    },
+    /// The request was given up.
+    Cancelled {
+        /// By whom.
+        by: String,
+    },
+}
+
+/// How a call ended, as text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallEnd {
+    /// Its end was not seen.
+    Running,
+    /// With this result.
+    Done(String),
+    /// It failed.
+    Failed(Fault),
+    /// Nobody knows whether it took effect; what is known.
+    Unknown(String),
+}
+
+/// How a question ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuestionEnd {
+    /// The sort.
+    pub status: QuestionStatus,
+    /// Who answered, by name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+    /// The answer; why it was rejected; the arguments (JSON) that were approved, where they are others.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub words: String,
+}
+
+/// The sorts of end of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuestionStatus {
+    /// There is none.
+    Open,
+    /// The call may run.
+    Approved,
+    /// The call may not.
+    Rejected,
+    /// It was answered.
+    Answered,
+    /// Nobody answered while it counted.
+    Lapsed,
+}
+
+/// A call that a human denied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denied {
+    /// The tool.
+    pub tool: String,
+    /// SHA-256 of the arguments in canonical JSON.
+    pub hash: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What a provider counted against what was estimated, in tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// What it counted.
+    pub counted: u64,
+    /// What was estimated.
+    pub estimated: u64,
 }
 
 /// An agent in one version.
@@ -315,6 +503,19 @@ impl Fault {
     /// A fault of this kind.
     pub fn new(kind: FaultKind, what: impl Into<String>) -> Self {
         Self { kind, what: what.into() }
+    }
+}
+
+impl QuestionStatus {
+    /// The name it has in the log and in prompts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Answered => "answered",
+            Self::Lapsed => "lapsed",
+        }
     }
 }
 

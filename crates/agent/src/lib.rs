@@ -27,9 +27,11 @@ mod ticket;
 
 mod inert;
 mod parts;
+mod passages;
 mod prompt;
 mod render;
 mod situation;
+mod snapshot;
 mod squeeze;
 mod summary;
 
@@ -38,7 +40,7 @@ mod extract;
 mod grammar;
 mod lenient;
 
-pub use admit::{About, Arrival, Assigned, Named, admit};
+pub use admit::{About, Arrival, Assigned, Named, admit, goes_on};
 pub use agent::Agent;
 pub use canonical::{args_hash, canonical};
 pub use decide::{Call, Step, decide, escalate, lost};
@@ -51,11 +53,12 @@ pub use id::{CallId, Home, QuestionId, Seq, ThreadId, Version, caused_by, sha256
 pub use intent::Intent;
 pub use lenient::Repair;
 pub use outgoing::{Press, ending, message_names, outgoing};
-pub use parts::files;
+pub use passages::files;
 pub use policy::{Judgement, judge};
 pub use prompt::{Account, Function, Message, Output, PartAccount, Prompt, Role};
 pub use render::{render, render_reask};
 pub use route::{Route, Taken, Unverified, route};
+pub use snapshot::snapshot;
 pub use spec::*;
 pub use thread::{CallView, Phase, Run, Thread};
 pub use ticket::Tickets;

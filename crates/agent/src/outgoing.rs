@@ -57,7 +57,8 @@ pub fn outgoing(thread: &Thread, seq: Seq, press: &Press<'_>) -> Vec<Outgoing> {
             asked.flat_map(|id| close(thread, id, seq, &format!("Cancelled by {by}"), press, at)).collect()
         }
         Event::Refused(refusal) => vec![refuse(thread, seq, refusal, at)],
-        Event::Routed(_)
+        Event::Continued(_)
+        | Event::Routed(_)
         | Event::Heard(_)
         | Event::Edited(_)
         | Event::Deleted { .. }

@@ -1,13 +1,10 @@
-//! The log of a thread as parts: what happened, as data for the templates of prompts.
-//!
-//! Invariant: a call and its result are one part.
+//! The passages of a conversation as parts: data for the templates of prompts.
 
-use channel::File;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    event::{Acted, Author, Decision, Event, Heard, Outcome, Question, QuestionKind, Record},
-    id::{QuestionId, Seq},
+    event::{Author, CallEnd, HeardFile, PassageKind, QuestionEnd, QuestionStatus},
+    passages::{made_good, passages},
     thread::Thread,
 };
 
@@ -17,10 +14,10 @@ pub(crate) const LEFT_OUT: &str = "What was said and done before is left out her
 /// One part of the context window: what happened, as data for a template.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Part {
-    /// The place of its first event.
-    pub(crate) seq: Seq,
-    /// Which request of the thread it belongs to, counting from 0.
-    pub(crate) run: usize,
+    /// The number of its first event in the conversation.
+    pub(crate) number: u64,
+    /// Which request of the conversation it belongs to, counting from 0.
+    pub(crate) run: u64,
     /// What it is.
     pub(crate) kind: &'static str,
     /// Its fields, as they were said.
@@ -37,114 +34,63 @@ pub(crate) struct Part {
     pub(crate) dropped: bool,
 }
 
-/// The parts of a thread, in the order of the log.
+/// The parts of a conversation, in the order of the log.
 pub(crate) fn parts(thread: &Thread) -> Vec<Part> {
-    let mut parts: Vec<Part> = Vec::new();
-    let mut run = 0;
-    for (n, record) in thread.records().iter().enumerate() {
-        let seq = Seq(n as u64);
-        let begins = thread.runs().iter().position(|first| *first == seq);
-        run = begins.unwrap_or(run);
-        let made = match &record.event {
-            // In the words that it has now; what was taken back is gone.
-            Event::Heard(_) => thread
-                .heard(seq)
-                .map(|heard| ("heard", heard_fields(heard, thread.was_edited(seq)), begins.is_some())),
-            Event::Said(reply) => match &reply.by {
-                Author::Agent => {
-                    Some(("said", fields(json!({ "by": "you", "to": "origin", "text": reply.text })), false))
-                }
-                Author::Member(name) => {
-                    Some(("said", fields(json!({ "by": name, "to": "origin", "text": reply.text })), false))
-                }
-                Author::Gateway => None,
-            },
-            Event::Asked(question) => Some(asked_fields(thread, QuestionId(seq), question)),
-            Event::Started(started)
-                if !parts.iter().any(|part| part.kind == "called" && part.seq == started.call.0) =>
-            {
-                let args = started.args.to_string();
-                let part = json!({ "tool": started.tool, "args": args, "status": "running", "result": "", "error": "" });
-                parts.push(Part::new(started.call.0, run, "called", fields(part), false));
-                None
+    let passages = passages(thread);
+    let good = made_good(&passages);
+    let last_run = passages.last().map_or(0, |passage| passage.run);
+    let begin: Vec<u64> = thread.runs().iter().map(|first| thread.number(*first)).collect();
+    let is_whole = thread.former().is_none_or(|former| former.left_out == 0);
+    let first = passages.iter().position(|passage| matches!(passage.kind, PassageKind::Heard { .. }));
+    let told = passages.iter().zip(good).enumerate().map(|(n, (passage, good))| {
+        let (kind, fields) = told(&passage.kind);
+        let mut part = Part::new(passage.number, passage.run, kind, fields);
+        part.pinned = match &passage.kind {
+            PassageKind::Heard { .. } => begin.contains(&passage.number),
+            PassageKind::Approval { .. } => true,
+            PassageKind::Question { end, .. } | PassageKind::HandedOver { end, .. } => {
+                end.status == QuestionStatus::Open
             }
-            Event::Acted(acted) => {
-                end_call(&mut parts, acted);
-                None
-            }
-            Event::Failed(failure) => {
-                let fault = &failure.fault;
-                Some(("fault", fields(json!({ "fault": fault.kind.as_str(), "text": fault.what })), false))
-            }
-            Event::Cancelled { by } => Some((
-                "summary",
-                fields(json!({ "text": format!("The request was cancelled by {by}.") })),
-                false,
-            )),
-            Event::Routed(_)
-            | Event::Edited(_)
-            | Event::Deleted { .. }
-            | Event::Thought(_)
-            | Event::Started(_)
-            | Event::Answered(_)
-            | Event::Refused(_)
-            | Event::Lapsed { .. }
-            | Event::Delivered { .. }
-            | Event::Undelivered { .. }
-            | Event::Paused { .. }
-            | Event::Resumed { .. }
-            | Event::HandedOver { .. }
-            | Event::Finished => None,
+            PassageKind::Said { .. }
+            | PassageKind::Called { .. }
+            | PassageKind::Fault { .. }
+            | PassageKind::Cancelled { .. } => false,
         };
-        if let Some((kind, fields, pinned)) = made {
-            parts.push(Part::new(seq, run, kind, fields, pinned));
+        part.first = is_whole && first == Some(n);
+        // What failed in an earlier request may go first; what something made good is hidden.
+        part.resolved = good || (part.is_failure() && part.run < last_run);
+        if good {
+            part.dropped = true;
+            part.squeezed = Some("hidden: the error was resolved".into());
         }
-    }
-    resolve(&mut parts);
-    if let Some(first) = parts.iter_mut().find(|part| part.kind == "heard") {
-        first.first = true;
-    }
-    parts
+        part
+    });
+    let left_out = (!is_whole).then(Part::left_out);
+    left_out.into_iter().chain(told).collect()
 }
 
 impl Part {
-    fn new(seq: Seq, run: usize, kind: &'static str, fields: Map<String, Value>, pinned: bool) -> Self {
-        Self { seq, run, kind, fields, pinned, first: false, resolved: false, squeezed: None, dropped: false }
+    fn new(number: u64, run: u64, kind: &'static str, fields: Map<String, Value>) -> Self {
+        Self {
+            number,
+            run,
+            kind,
+            fields,
+            pinned: false,
+            first: false,
+            resolved: false,
+            squeezed: None,
+            dropped: false,
+        }
+    }
+
+    /// The line that says that something is missing before everything else.
+    fn left_out() -> Self {
+        Self { pinned: true, ..Self::new(0, 0, "summary", fields(json!({ "text": LEFT_OUT }))) }
     }
 
     fn is_failure(&self) -> bool {
         self.kind == "fault" || (self.kind == "called" && self.fields.get("status") == Some(&json!("failed")))
-    }
-
-    fn is_success(&self) -> bool {
-        matches!(self.kind, "said" | "question" | "approval")
-            || (self.kind == "called" && self.fields.get("status") == Some(&json!("done")))
-    }
-}
-
-/// A fault is resolved by the next thing that works; a failed call by the next call of its tool that does, or by the
-/// end of its request. What is resolved is hidden.
-fn resolve(parts: &mut [Part]) {
-    let last_run = parts.last().map_or(0, |part| part.run);
-    for n in 0..parts.len() {
-        let part = &parts[n];
-        if !part.is_failure() {
-            continue;
-        }
-        let later = &parts[n + 1..];
-        let good = match part.kind {
-            "fault" => later.iter().any(Part::is_success),
-            _ => later.iter().any(|next| {
-                next.kind == "called"
-                    && next.is_success()
-                    && next.fields.get("tool") == part.fields.get("tool")
-            }),
-        };
-        parts[n].resolved = good || part.run < last_run;
-        if good {
-            parts[n].dropped = true;
-            parts[n].squeezed = Some("hidden: the error was resolved".into());
-        }
     }
 }
 
@@ -155,104 +101,69 @@ fn fields(value: Value) -> Map<String, Value> {
     }
 }
 
-fn heard_fields(heard: &Heard, edited: bool) -> Map<String, Value> {
-    let files: Vec<Value> = heard
-        .files
-        .iter()
-        .map(|file| {
-            let text =
-                file.text.clone().or_else(|| file.dropped.as_ref().map(|why| format!("(not kept: {why})")));
-            json!({
-                "name": file.file.name,
-                "kind": file.file.kind,
-                "size": file.file.size,
-                "text": text.unwrap_or_default(),
-            })
-        })
-        .collect();
-    let verified = if heard.from.verified.is_proven() { "yes" } else { "no" };
-    let edited = if edited { "yes" } else { "no" };
-    fields(json!({
-        "from": heard.from.name, "verified": verified, "edited": edited, "text": heard.text, "files": files,
-    }))
-}
-
-fn asked_fields(
-    thread: &Thread,
-    id: QuestionId,
-    question: &Question,
-) -> (&'static str, Map<String, Value>, bool) {
-    let answer = thread.settled_by(id).and_then(|seq| thread.event(seq));
-    let (status, by, words) = match answer {
-        None => ("open", String::new(), String::new()),
-        Some(Event::Answered(answer)) => {
-            let by = answer.member.clone().unwrap_or_else(|| answer.by.name.clone());
-            match &answer.decision {
-                Decision::Approve => ("approved", by, String::new()),
-                Decision::ApproveEdited { args, .. } => ("approved", by, args.to_string()),
-                Decision::Reject { comment } => ("rejected", by, comment.clone().unwrap_or_default()),
-                Decision::Option(place) => {
-                    ("answered", by, question.options.get(*place).cloned().unwrap_or_default())
-                }
-                Decision::Text(text) => ("answered", by, text.clone()),
-            }
+/// What a passage is called, and its fields.
+fn told(kind: &PassageKind) -> (&'static str, Map<String, Value>) {
+    let (kind, value) = match kind {
+        PassageKind::Heard { from, text, edited, files } => {
+            let yes = |is: bool| if is { "yes" } else { "no" };
+            let files: Vec<Value> = files.iter().map(file).collect();
+            let value = json!({
+                "from": from.name, "verified": yes(from.verified.is_proven()), "edited": yes(*edited), "text": text,
+                "files": files,
+            });
+            ("heard", value)
         }
-        Some(_) => ("lapsed", String::new(), String::new()),
-    };
-    let open = status == "open";
-    match &question.kind {
-        QuestionKind::Approval { tool, args, .. } => {
+        PassageKind::Said { by, text } => {
+            let by = match by {
+                Author::Agent => "you",
+                Author::Gateway => "the gateway",
+                Author::Member(name) => name.as_str(),
+            };
+            ("said", json!({ "by": by, "to": "origin", "text": text }))
+        }
+        PassageKind::Called { tool, args, end } => {
+            let (status, result, error) = match end {
+                CallEnd::Running => ("running", "", String::new()),
+                CallEnd::Done(result) => ("done", result.as_str(), String::new()),
+                CallEnd::Failed(fault) => ("failed", "", format!("{}: {}", fault.kind.as_str(), fault.what)),
+                CallEnd::Unknown(why) => ("unknown", "", why.clone()),
+            };
+            let value =
+                json!({ "tool": tool, "args": args, "status": status, "result": result, "error": error });
+            ("called", value)
+        }
+        PassageKind::Question { text, options, end } => {
+            let QuestionEnd { status, by, words } = end;
+            let value = json!({
+                "text": text, "options": options, "status": status.as_str(), "answer": words, "by": by,
+            });
+            ("question", value)
+        }
+        PassageKind::Approval { tool, args, end } => {
+            let QuestionEnd { status, by, words } = end;
             // Approved with other arguments than were asked for: those are what runs.
-            let changed = if status == "approved" { words.clone() } else { String::new() };
-            let comment = if status == "approved" { String::new() } else { words };
-            let made = json!({
-                "tool": tool, "args": args.to_string(), "status": status, "comment": comment, "changed": changed, "by": by,
+            let (changed, comment) =
+                if *status == QuestionStatus::Approved { (words.as_str(), "") } else { ("", words.as_str()) };
+            let value = json!({
+                "tool": tool, "args": args, "status": status.as_str(), "comment": comment, "changed": changed, "by": by,
             });
-            ("approval", fields(made), true)
+            ("approval", value)
         }
-        QuestionKind::Question | QuestionKind::Unknown { .. } => {
-            let made = json!({
-                "text": question.text, "options": question.options, "status": status, "answer": words, "by": by,
-            });
-            ("question", fields(made), open)
+        PassageKind::HandedOver { why, end } => {
+            ("handed_over", json!({ "why": why, "status": end.status.as_str(), "answer": end.words }))
         }
-        QuestionKind::HandOver => {
-            ("handed_over", fields(json!({ "why": question.text, "status": status, "answer": words })), open)
+        PassageKind::Fault { fault, text } => ("fault", json!({ "fault": fault.as_str(), "text": text })),
+        PassageKind::Cancelled { by } => {
+            ("summary", json!({ "text": format!("The request was cancelled by {by}.") }))
         }
-    }
+    };
+    (kind, fields(value))
 }
 
-fn end_call(parts: &mut [Part], acted: &Acted) {
-    let Some(part) = parts.iter_mut().rev().find(|part| part.kind == "called" && part.seq == acted.call.0)
-    else {
-        return;
-    };
-    let (status, result, error) = match &acted.outcome {
-        Outcome::Done(Value::String(text)) => ("done", text.clone(), String::new()),
-        Outcome::Done(value) => ("done", value.to_string(), String::new()),
-        Outcome::Failed(fault) => {
-            ("failed", String::new(), format!("{}: {}", fault.kind.as_str(), fault.what))
-        }
-        Outcome::Unknown { why } => ("unknown", String::new(), why.clone()),
-    };
-    part.fields.insert("status".into(), status.into());
-    part.fields.insert("result".into(), result.into());
-    part.fields.insert("error".into(), error.into());
-}
-
-/// The files of a thread that were kept, oldest first.
-pub fn files(thread: &Thread) -> Vec<File> {
-    let of = |(seq, record): (usize, &Record)| -> Vec<File> {
-        if let Event::Heard(_) = &record.event {
-            let heard = thread.heard(Seq(seq as u64));
-            heard.into_iter().flat_map(|heard| heard.files.iter().map(|file| file.file.clone())).collect()
-        } else if let Event::Acted(acted) = &record.event {
-            acted.files.clone()
-        } else {
-            Vec::new()
-        }
-    };
-    thread.records().iter().enumerate().flat_map(of).filter(|file| !file.hash.is_empty()).collect()
+fn file(file: &HeardFile) -> Value {
+    let HeardFile { file, text, dropped } = file;
+    let text = text.clone().or_else(|| dropped.as_ref().map(|why| format!("(not kept: {why})")));
+    json!({ "name": file.name, "kind": file.kind, "size": file.size, "text": text.unwrap_or_default() })
 }
 
 /// One part of every kind, for trying templates.
@@ -276,6 +187,6 @@ pub(crate) fn one_of_every_kind() -> Vec<Part> {
         ("summary", json!({ "text": "a" })),
     ]
     .into_iter()
-    .map(|(kind, value)| Part::new(Seq(0), 0, kind, fields(value), false))
+    .map(|(kind, value)| Part::new(0, 0, kind, fields(value)))
     .collect()
 }

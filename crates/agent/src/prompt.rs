@@ -108,7 +108,7 @@ pub struct Account {
 /// One part of the context.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PartAccount {
-    /// The place of its first event in the log.
+    /// The number of its first event in the conversation.
     pub seq: u64,
     /// What it is: `heard`, `acted`, …
     pub kind: String,

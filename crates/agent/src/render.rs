@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     agent::Agent,
-    event::{Event, Fault, FaultKind, Thought},
+    event::{Event, Fault, FaultKind, Measured, Thought},
     id::ThreadId,
     inert::{Spot, clip, escape},
     parts::{self, Part, parts},
@@ -42,7 +42,7 @@ pub fn render(agent: &Agent, thread: &Thread) -> Result<Prompt, Fault> {
         Output::Schema => tokens(agent.extractor().schema_text()),
         Output::Text => 0,
     };
-    let (counted, estimated) = correction(thread);
+    let Measured { counted, estimated } = correction(thread);
     let corrected = |raw: u64| {
         let wide = u128::from(raw) * u128::from(counted) / u128::from(estimated.max(1));
         u64::try_from(wide).unwrap_or(u64::MAX)
@@ -115,23 +115,30 @@ pub(crate) fn tokens(text: &str) -> u64 {
 }
 
 /// What the provider counted against what was estimated, from the latest thought: at most three times, at least half.
-fn correction(thread: &Thread) -> (u64, u64) {
-    let last = thread.records().iter().rev().find_map(|record| {
+fn correction(thread: &Thread) -> Measured {
+    match measured(thread) {
+        Some(Measured { counted, estimated }) => {
+            Measured { counted: counted.clamp(estimated / 2, estimated.saturating_mul(3)), estimated }
+        }
+        None => Measured { counted: 1, estimated: 1 },
+    }
+}
+
+/// What the provider counted against what was estimated, from the latest thought that tells.
+pub(crate) fn measured(thread: &Thread) -> Option<Measured> {
+    let own = thread.records().iter().rev().find_map(|record| {
         let Event::Thought(Thought { usage, estimated, .. }) = &record.event else { return None };
         let tells = usage.input > 0 && *estimated > 0 && usage.calls == 1;
-        tells.then_some((usage.input, *estimated))
+        tells.then_some(Measured { counted: usage.input, estimated: *estimated })
     });
-    match last {
-        Some((counted, estimated)) => (counted.clamp(estimated / 2, estimated.saturating_mul(3)), estimated),
-        None => (1, 1),
-    }
+    own.or_else(|| thread.former()?.measured)
 }
 
 fn account(parts: &[Part]) -> Vec<PartAccount> {
     let size =
         |part: &Part| if part.dropped { 0 } else { tokens(&Value::Object(part.fields.clone()).to_string()) };
     let made = |part: &Part| PartAccount {
-        seq: part.seq.0,
+        seq: part.number,
         kind: part.kind.to_owned(),
         tokens: size(part),
         squeezed: part.squeezed.clone(),
@@ -147,7 +154,8 @@ fn messages(
     reask: Option<(&str, &str)>,
 ) -> Result<Vec<Message>, Fault> {
     // From the part, not from the log: where a long request lost its middle, it lost it here too.
-    let first = parts.iter().find(|part| part.kind == "heard" && Some(part.seq) == thread.run().first);
+    let begins = thread.run().first.map(|first| thread.number(first));
+    let first = parts.iter().find(|part| part.kind == "heard" && Some(part.number) == begins);
     let request = first.and_then(|part| part.fields.get("text")).and_then(Value::as_str);
     let tools: Vec<Jinja> = agent
         .spec()
@@ -193,7 +201,7 @@ fn messages(
 impl Part {
     fn to_jinja(&self) -> Jinja {
         let mut fields = self.fields.clone();
-        fields.insert("seq".into(), self.seq.0.into());
+        fields.insert("seq".into(), self.number.into());
         // A fault has a sort of its own; every part has a kind.
         fields.insert("kind".into(), self.kind.into());
         to_jinja("", &Value::Object(fields))

@@ -7,12 +7,13 @@ use crate::{
     event::{Author, Decision, Event, Outcome, QuestionKind},
     id::Seq,
     parts::{Part, parts},
+    passages::run_of_now,
     thread::Thread,
 };
 
 /// What the scripted model decides on: the same parts as data, and the latest one that matters.
 pub(crate) fn situation(agent: &Agent, thread: &Thread) -> Value {
-    let run = thread.runs().len().saturating_sub(1);
+    let run = run_of_now(thread);
     let all = parts(thread);
     let current: Vec<&Part> = all.iter().filter(|part| part.run == run).collect();
     // The order of the log is the order of beginnings; what counts is what ended last. What was said too late for the request
@@ -106,7 +107,8 @@ fn latest(thread: &Thread, seq: Seq, event: &Event) -> Option<Value> {
         Event::Said(reply) if reply.by == Author::Agent => {
             Some(json!({ "kind": "said", "text": reply.text }))
         }
-        Event::Routed(_)
+        Event::Continued(_)
+        | Event::Routed(_)
         | Event::Deleted { .. }
         | Event::Thought(_)
         | Event::Started(_)

@@ -24,7 +24,7 @@ use crate::{
 /// How much of an old result stays, in characters.
 const DIGEST: usize = 160;
 /// How long a text may be, tried one after the other, in characters.
-const LONG: [usize; 3] = [4_000, 1_500, 400];
+pub(crate) const LONG: [usize; 3] = [4_000, 1_500, 400];
 /// How long the mark in a cut text may be, in characters.
 const MARK: usize = 60;
 /// The texts that can be cut in the middle.
@@ -142,7 +142,7 @@ fn cut_texts(fields: &mut Map<String, Value>, max: usize) -> bool {
     cut
 }
 
-fn cut_middle(text: &mut String, max: usize) -> bool {
+pub(crate) fn cut_middle(text: &mut String, max: usize) -> bool {
     let count = text.chars().count();
     // The mark takes room, too.
     if count <= max + MARK {
@@ -199,7 +199,7 @@ fn older_steps(parts: &mut [Part], fits: &mut dyn FnMut(&[Part]) -> bool) -> boo
 /// The places of the parts of each earlier request, the oldest request first.
 fn earlier(parts: &[Part]) -> Vec<Vec<usize>> {
     let current = parts.last().map_or(0, |part| part.run);
-    let mut runs: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    let mut runs: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     for (n, part) in parts.iter().enumerate().filter(|(_, part)| part.run < current) {
         runs.entry(part.run).or_default().push(n);
     }

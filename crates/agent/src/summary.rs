@@ -6,6 +6,7 @@ use crate::{
     agent::Agent,
     inert::clip,
     parts::parts,
+    passages::run_of_now,
     spec::{NOT_SHOWN, redacted},
     thread::Thread,
 };
@@ -13,7 +14,7 @@ use crate::{
 /// The summary for a human who takes over: the request, the steps, why. Arguments that people must not see are left out.
 pub(crate) fn summary(agent: &Agent, thread: &Thread, why: &str) -> String {
     let mut text = format!("Why: {}\n", clip(why, 500));
-    let run = thread.runs().len().saturating_sub(1);
+    let run = run_of_now(thread);
     for part in parts(thread).iter().filter(|part| part.run == run).take(40) {
         let field = |name: &str| part.fields.get(name).and_then(Value::as_str).unwrap_or_default();
         let line = match part.kind {

@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::{
     canonical::args_hash,
     event::{
-        AgentRef, Answer, Author, Decision, Edit, Event, Fault, Heard, Outcome, Question, QuestionKind,
-        Record, Thought, Usage,
+        AgentRef, Answer, Author, Decision, Denied, Edit, Event, Fault, Heard, Outcome, Question,
+        QuestionKind, Record, Snapshot, Thought, Usage,
     },
     id::{CallId, QuestionId, Seq, ThreadId, Version},
     intent::Intent,
@@ -149,6 +149,23 @@ impl Thread {
         Version(self.records.len() as u64)
     }
 
+    /// What goes on in it of the thread before, if something does.
+    pub fn former(&self) -> Option<&Snapshot> {
+        match self.records.first().map(|record| &record.event) {
+            Some(Event::Continued(snapshot)) => Some(snapshot),
+            _ => None,
+        }
+    }
+
+    /// The number of the event at a place, counted through all threads of the conversation. That it goes on is no event of
+    /// it.
+    pub fn number(&self, seq: Seq) -> u64 {
+        match self.former() {
+            Some(former) => former.events.saturating_add(seq.0).saturating_sub(1),
+            None => seq.0,
+        }
+    }
+
     /// The address it belongs to; answers go there.
     pub fn home(&self) -> Option<&Address> {
         self.home.as_ref()
@@ -172,6 +189,11 @@ impl Thread {
     /// Where it stands.
     pub fn phase(&self) -> Phase {
         if self.paused && !self.is_idle() { Phase::Paused } else { self.state }
+    }
+
+    /// Whether work was stopped for the time being: then a request that begins waits, too.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// Whether the next message begins a new request.
@@ -304,22 +326,34 @@ impl Thread {
 
     /// The platform's name of the latest message heard that has one.
     pub fn reply_to(&self) -> Option<MessageRef> {
-        self.records.iter().rev().find_map(|record| {
+        let own = self.records.iter().rev().find_map(|record| {
             if let Event::Heard(heard) = &record.event { heard.message.clone() } else { None }
-        })
+        });
+        own.or_else(|| self.former()?.reply_to.clone())
     }
 
     /// When the same call, this tool with arguments of this hash, was last denied by a human.
     pub fn denied_at(&self, tool: &str, hash: &str) -> Option<Timestamp> {
-        let denies = |record: &&Record| {
+        let same = |denied: &Denied| denied.tool == tool && denied.hash == hash;
+        self.denied().filter(same).last().map(|denied| denied.at)
+    }
+
+    /// The calls that a human denied, oldest first.
+    pub(crate) fn denied(&self) -> impl Iterator<Item = Denied> {
+        let denied = |record: &Record| {
             let Event::Answered(Answer { question, decision: Decision::Reject { .. }, .. }) = &record.event
             else {
-                return false;
+                return None;
             };
-            let kind = self.question(*question).map(|question| &question.kind);
-            matches!(kind, Some(QuestionKind::Approval { tool: of, hash: denied, .. }) if of == tool && denied == hash)
+            let Question { kind: QuestionKind::Approval { tool, hash, .. }, .. } =
+                self.question(*question)?
+            else {
+                return None;
+            };
+            Some(Denied { tool: tool.clone(), hash: hash.clone(), at: record.at })
         };
-        self.records.iter().rev().find(denies).map(|record| record.at)
+        let former = self.former().map(|former| former.denied.as_slice()).unwrap_or_default();
+        former.iter().cloned().chain(self.records.iter().filter_map(denied))
     }
 
     /// The time this request was worked on by `now`: waiting for people does not count.
@@ -339,6 +373,12 @@ impl Thread {
         // The record is looked at after it was pushed, so that places in the log can be followed; cloned only where
         // the borrow would last.
         match self.records[index].event.clone() {
+            Event::Continued(former) => {
+                if index == 0 {
+                    self.agent = former.agent;
+                    self.paused = former.paused;
+                }
+            }
             Event::Routed(routed) => {
                 self.home = self.home.take().or(Some(routed.home));
                 self.agent = routed.agent;

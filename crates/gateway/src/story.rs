@@ -69,6 +69,13 @@ fn phase(phase: Phase) -> &'static str {
 fn sentence(thread: &Thread, event: &Event, secrets: Secrets<'_>) -> String {
     let shown = |tool: &str, args: &Value| redacted(args, &secrets(tool));
     match event {
+        Event::Continued(former) => format!(
+            "Goes on from {}, which had become long. Passages of it that are kept: {}; left out: {}; files: {}.",
+            former.from,
+            former.passages.len(),
+            former.left_out,
+            former.files.len()
+        ),
         Event::Routed(routed) => match &routed.agent {
             Some(agent) => format!("Given to {} ({:.12}), by {}.", agent.name, agent.version, routed.why),
             None => format!("Given to nobody: {}.", routed.why),
@@ -181,5 +188,36 @@ fn short(text: &str, max: usize) -> String {
     match line.char_indices().nth(max) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use agent::{Home, Record, Snapshot, ThreadId};
+    use channel::{Address, ChannelName, Place};
+    use serde_json::json;
+
+    use super::*;
+
+    /// What goes on is told as numbers: the arguments in it would not be held to what people may see.
+    #[test]
+    fn a_conversation_that_goes_on_is_told_in_a_line() {
+        let home = Home::of(&Address { channel: ChannelName::new("web"), place: Place::new("p") });
+        let passage = json!({
+            "number": 3, "run": 0, "kind": "called", "tool": "pay", "args": "{\"iban\":\"DE02\"}", "end": { "done": "paid" },
+        });
+        let former: Snapshot = serde_json::from_value(json!({
+            "from": ThreadId::new(&home, 1), "events": 412, "passages": [passage], "left_out": 12,
+        }))
+        .unwrap();
+        let record = Record::new(Timestamp::UNIX_EPOCH, Event::Continued(Box::new(former)));
+        let thread = Thread::fold(ThreadId::new(&home, 2), [record]);
+        let told = tell(&thread, &|_| vec!["iban".to_owned()]);
+        let line = format!(
+            "Goes on from {}, which had become long. Passages of it that are kept: 1; left out: 12; files: 0.",
+            ThreadId::new(&home, 1)
+        );
+        assert!(told.contains(&line), "{told}");
+        assert!(!told.contains("DE02"), "{told}");
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use agent::{
-    Acted, AgentRef, Answer, AskedAt, Audience, Author, CallId, Decision, Edit, Event, Failure, Fault,
-    FaultKind, Heard, HeardFile, How, Intent, Outcome, Question, QuestionId, QuestionKind, Record, Refusal,
-    Reply, Routed, Seq, Started, Thought, Usage, Version, Why,
+    Acted, AgentRef, Answer, AskedAt, Audience, Author, CallEnd, CallId, Decision, Denied, Edit, Event,
+    Failure, Fault, FaultKind, Heard, HeardFile, Home, How, Intent, Measured, Outcome, Passage, PassageKind,
+    Question, QuestionEnd, QuestionId, QuestionKind, QuestionStatus, Record, Refusal, Reply, Routed, Seq,
+    Snapshot, Started, Thought, ThreadId, Usage, Version, Why,
 };
 use channel::{DeliveryKey, File, MessageRef, Verified};
 use serde_json::{Value, json};
@@ -23,6 +24,7 @@ macro_rules! variants {
 }
 
 variants!(event_name, EVENTS, Event,
+    Event::Continued(_) => "continued",
     Event::Routed(_) => "routed",
     Event::Heard(_) => "heard",
     Event::Edited(_) => "edited",
@@ -102,6 +104,30 @@ variants!(verified_name, VERIFIEDS, Verified,
     Verified::Claimed { .. } => "verified:claimed",
 );
 
+variants!(passage_name, PASSAGES, PassageKind,
+    PassageKind::Heard { .. } => "passage:heard",
+    PassageKind::Said { .. } => "passage:said",
+    PassageKind::Called { .. } => "passage:called",
+    PassageKind::Question { .. } => "passage:question",
+    PassageKind::Approval { .. } => "passage:approval",
+    PassageKind::HandedOver { .. } => "passage:handed_over",
+    PassageKind::Fault { .. } => "passage:fault",
+    PassageKind::Cancelled { .. } => "passage:cancelled",
+);
+variants!(call_end_name, CALL_ENDS, CallEnd,
+    CallEnd::Running => "call:running",
+    CallEnd::Done(_) => "call:done",
+    CallEnd::Failed(_) => "call:failed",
+    CallEnd::Unknown(_) => "call:unknown",
+);
+variants!(status_name, STATUSES, QuestionStatus,
+    QuestionStatus::Open => "status:open",
+    QuestionStatus::Approved => "status:approved",
+    QuestionStatus::Rejected => "status:rejected",
+    QuestionStatus::Answered => "status:answered",
+    QuestionStatus::Lapsed => "status:lapsed",
+);
+
 /// Every variant that stands in an event.
 fn names(event: &Event) -> Vec<&'static str> {
     let mut names = vec![event_name(event)];
@@ -116,6 +142,21 @@ fn names(event: &Event) -> Vec<&'static str> {
         Event::Refused(refusal) => names.extend([why_name(&refusal.why), how_name(&refusal.how)]),
         Event::Said(reply) => names.push(author_name(&reply.by)),
         Event::Failed(failure) => names.push(fault_name(&failure.fault.kind)),
+        Event::Continued(snapshot) => {
+            for passage in &snapshot.passages {
+                names.push(passage_name(&passage.kind));
+                match &passage.kind {
+                    PassageKind::Heard { from, .. } => names.push(verified_name(&from.verified)),
+                    PassageKind::Said { by, .. } => names.push(author_name(by)),
+                    PassageKind::Called { end, .. } => names.push(call_end_name(end)),
+                    PassageKind::Question { end, .. }
+                    | PassageKind::Approval { end, .. }
+                    | PassageKind::HandedOver { end, .. } => names.push(status_name(&end.status)),
+                    PassageKind::Fault { fault, .. } => names.push(fault_name(fault)),
+                    PassageKind::Cancelled { .. } => {}
+                }
+            }
+        }
         Event::Routed(_)
         | Event::Edited(_)
         | Event::Deleted { .. }
@@ -222,10 +263,77 @@ fn failed(kind: FaultKind) -> Event {
     Event::Failed(Failure { fault: Fault::new(kind, "what went wrong"), usage: usage() })
 }
 
+/// Passages of every sort and with every end.
+fn passages() -> Vec<Passage> {
+    let end = |status, by: &str, words: &str| QuestionEnd { status, by: by.into(), words: words.into() };
+    let called = |end| PassageKind::Called { tool: "deploy".into(), args: args().to_string(), end };
+    let question =
+        |end| PassageKind::Question { text: "Which one?".into(), options: vec!["this".into()], end };
+    let approval = |end| PassageKind::Approval { tool: "deploy".into(), args: args().to_string(), end };
+    let kinds = vec![
+        PassageKind::Heard {
+            from: proven("mail", "ulla@example.com"),
+            text: "Deploy v1.4".into(),
+            edited: true,
+            files: vec![HeardFile { file: file("a.csv", "ab12"), text: Some("1,2".into()), dropped: None }],
+        },
+        PassageKind::Heard {
+            from: claimed("mail", "ulla@example.com"),
+            text: "Hello".into(),
+            edited: false,
+            files: Vec::new(),
+        },
+        PassageKind::Said { by: Author::Agent, text: "Done.".into() },
+        PassageKind::Said { by: Author::Member("ana".into()), text: "Done.".into() },
+        called(CallEnd::Running),
+        called(CallEnd::Done("ok".into())),
+        called(CallEnd::Failed(Fault::new(FaultKind::ToolFailed, "exit 1"))),
+        called(CallEnd::Unknown("its end was not seen".into())),
+        question(end(QuestionStatus::Answered, "ana", "this")),
+        question(end(QuestionStatus::Open, "", "")),
+        approval(end(QuestionStatus::Approved, "ana", "{\"version\":\"v1.5\"}")),
+        approval(end(QuestionStatus::Rejected, "ana", "wrong order")),
+        PassageKind::HandedOver { why: "I am lost".into(), end: end(QuestionStatus::Lapsed, "", "") },
+        PassageKind::Fault { fault: FaultKind::BadOutput, text: "no JSON".into() },
+        PassageKind::Cancelled { by: "ana".into() },
+    ];
+    let numbered = kinds.into_iter().zip(3..);
+    numbered.map(|(kind, number)| Passage { number, run: number / 5, kind }).collect()
+}
+
+fn snapshot(passages: Vec<Passage>) -> Snapshot {
+    Snapshot {
+        from: ThreadId::new(&Home::of(&home()), 3),
+        events: 412,
+        agent: None,
+        passages,
+        left_out: 0,
+        files: Vec::new(),
+        denied: Vec::new(),
+        reply_to: None,
+        measured: None,
+        paused: false,
+    }
+}
+
 /// Every event, whole: each optional field is there.
 fn samples() -> Vec<(&'static str, Event)> {
     let call = CallId(Seq(3));
     let mut samples = vec![
+        (
+            "continued",
+            Event::Continued(Box::new(Snapshot {
+                agent: Some(version()),
+                left_out: 12,
+                files: vec![file("a.csv", "ab12")],
+                denied: vec![Denied { tool: "deploy".into(), hash: "77".into(), at: at(0) }],
+                reply_to: Some(MessageRef::new("<1@example.com>")),
+                measured: Some(Measured { counted: 1200, estimated: 1100 }),
+                paused: true,
+                ..snapshot(passages())
+            })),
+        ),
+        ("continued_bare", Event::Continued(Box::new(snapshot(Vec::new())))),
         ("routed", Event::Routed(Routed { home: home(), agent: Some(version()), why: "routes[2]".into() })),
         ("routed_nobody", Event::Routed(Routed { home: home(), agent: None, why: "no route fits".into() })),
         (
@@ -351,6 +459,7 @@ fn samples() -> Vec<(&'static str, Event)> {
 fn every_variant_has_a_sample() {
     let seen: BTreeSet<&str> = samples().iter().flat_map(|(_, event)| names(event)).collect();
     let all = [EVENTS, KINDS, DECISIONS, OUTCOMES, WHYS, HOWS, AUTHORS, INTENTS, FAULTS, VERIFIEDS];
+    let all = all.into_iter().chain([PASSAGES, CALL_ENDS, STATUSES]);
     let all: BTreeSet<&str> = all.into_iter().flatten().copied().collect();
     assert_eq!(seen, all);
 }
@@ -392,6 +501,7 @@ fn no_key_stands_twice_in_an_event() {
 fn a_bare_event_of_an_older_writer_is_read() {
     // The optional fields are not there: this is the least that a log may hold.
     for (json, name) in [
+        (json!({ "event": "continued", "from": "aaaaaaaaaaaaaaaa-1", "events": 9 }), "continued"),
         (json!({ "event": "undelivered", "why": "x" }), "undelivered"),
         (json!({ "event": "delivered", "key": "k" }), "delivered"),
         (json!({ "event": "failed", "kind": "internal", "what": "x" }), "failed"),

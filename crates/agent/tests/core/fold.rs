@@ -2,10 +2,11 @@
 //! models, tools and crashes around one thread.
 
 use agent::{
-    About, Acted, Agent, AgentRef, Answer, Arrival, AskedAt, Assigned, Audience, Author, CallId, Decision,
-    Directory, Edit, Event, Failure, Fault, FaultKind, Heard, HeardFile, Home, How, Intent, Named, Outcome,
-    Phase, Press, Question, QuestionId, QuestionKind, Record, Refusal, Repeat, Reply, Routed, Seq, Started,
-    Step, Thought, Thread, ThreadId, Tickets, Usage, Verdict, Version, Why, admit, args_hash, decide, judge,
+    About, Acted, Agent, AgentRef, Answer, Arrival, AskedAt, Assigned, Audience, Author, CallEnd, CallId,
+    Decision, Denied, Directory, Edit, Event, Failure, Fault, FaultKind, Heard, HeardFile, Home, How, Intent,
+    Measured, Named, Outcome, Passage, PassageKind, Phase, Press, Question, QuestionEnd, QuestionId,
+    QuestionKind, QuestionStatus, Record, Refusal, Repeat, Reply, Routed, Seq, Snapshot, Started, Step,
+    Thought, Thread, ThreadId, Tickets, Usage, Verdict, Version, Why, admit, args_hash, decide, judge,
     outgoing, render, render_reask,
 };
 use channel::{Capabilities, Correlation, DeliveryKey, File, MessageRef, Timestamp};
@@ -15,14 +16,14 @@ use std::{collections::BTreeSet, sync::LazyLock, time::Duration};
 
 use crate::support::{agent, at, claimed, directory, home, inbound, place, press, proven, text, user};
 
-static AGENTS: LazyLock<Vec<Agent>> = LazyLock::new(|| {
+pub(crate) static AGENTS: LazyLock<Vec<Agent>> = LazyLock::new(|| {
     vec![
         agent(&[]),
         agent(&["ask_at = 'origin'", "limits.steps = 1", "limits.failures = 1"]),
         agent(&["ask_at = 'desk'", "limits.same_call = 1", "limits.active = '1s'", "limits.tokens = 1"]),
     ]
 });
-static DIRECTORY: LazyLock<Directory> = LazyLock::new(directory);
+pub(crate) static DIRECTORY: LazyLock<Directory> = LazyLock::new(directory);
 
 fn seq() -> impl Strategy<Value = Seq> {
     prop_oneof![20 => 0u64..14, 1 => Just(u64::MAX), 1 => any::<u64>()].prop_map(Seq)
@@ -195,6 +196,78 @@ fn how() -> impl Strategy<Value = How> {
     prop::sample::select(vec![How::Wrote, How::Pressed])
 }
 
+fn passage() -> BoxedStrategy<Passage> {
+    let status = prop::sample::select(vec![
+        QuestionStatus::Open,
+        QuestionStatus::Approved,
+        QuestionStatus::Rejected,
+        QuestionStatus::Answered,
+        QuestionStatus::Lapsed,
+    ]);
+    let end = (status, words(), words()).prop_map(|(status, by, words)| QuestionEnd { status, by, words });
+    let call_end = prop_oneof![
+        Just(CallEnd::Running),
+        words().prop_map(CallEnd::Done),
+        fault().prop_map(CallEnd::Failed),
+        words().prop_map(CallEnd::Unknown),
+    ];
+    let file = || {
+        (file(), prop::option::of(words()), prop::option::of(words()))
+            .prop_map(|(file, text, dropped)| HeardFile { file, text, dropped })
+    };
+    let kind = prop_oneof![
+        (somebody(), words(), any::<bool>(), prop::collection::vec(file(), 0..2))
+            .prop_map(|(from, text, edited, files)| PassageKind::Heard { from, text, edited, files }),
+        (words(), words()).prop_map(|(by, text)| PassageKind::Said { by: Author::Member(by), text }),
+        (tool(), words(), call_end).prop_map(|(tool, args, end)| PassageKind::Called { tool, args, end }),
+        (words(), prop::collection::vec(words(), 0..3), end.clone())
+            .prop_map(|(text, options, end)| PassageKind::Question { text, options, end }),
+        (tool(), words(), end.clone()).prop_map(|(tool, args, end)| PassageKind::Approval {
+            tool,
+            args,
+            end
+        }),
+        (words(), end).prop_map(|(why, end)| PassageKind::HandedOver { why, end }),
+        fault().prop_map(|fault| PassageKind::Fault { fault: fault.kind, text: fault.what }),
+        words().prop_map(|by| PassageKind::Cancelled { by }),
+    ];
+    (number(), number(), kind).prop_map(|(number, run, kind)| Passage { number, run, kind }).boxed()
+}
+
+/// What a thread could have begun with, or could not.
+fn former(sound: bool) -> BoxedStrategy<Event> {
+    let denied =
+        (tool(), value(), time()).prop_map(|(tool, args, at)| Denied { tool, hash: args_hash(&args), at });
+    let measured = (number(), number()).prop_map(|(counted, estimated)| Measured { counted, estimated });
+    let kept = (
+        prop::collection::vec(passage(), 0..8),
+        prop::collection::vec(file(), 0..3),
+        prop::collection::vec(denied, 0..3),
+    );
+    (number(), number(), kept, prop::option::of(measured), any::<bool>())
+        .prop_map(move |(events, left_out, (mut passages, files, denied), measured, paused)| {
+            if sound {
+                for (passage, n) in passages.iter_mut().zip(0..) {
+                    (passage.number, passage.run) = (n * 3, n / 2);
+                }
+            }
+            let events = if sound { 30 } else { events };
+            Event::Continued(Box::new(Snapshot {
+                from: thread_id(),
+                events,
+                agent: Some(AgentRef { name: "tester".into(), version: "1".into() }),
+                passages,
+                left_out,
+                files,
+                denied,
+                reply_to: Some(MessageRef::new("m-1")),
+                measured,
+                paused,
+            }))
+        })
+        .boxed()
+}
+
 fn event() -> BoxedStrategy<Event> {
     let agent_ref = AgentRef { name: "tester".into(), version: "1".into() };
     let key = (0u64..14).prop_map(|n| DeliveryKey::new(format!("{}.{n}.0", thread_id())));
@@ -232,6 +305,7 @@ fn event() -> BoxedStrategy<Event> {
     .boxed();
     prop_oneof![
         8 => small,
+        1 => former(false),
         4 => (somebody(), words(), prop::collection::vec(
                 (file(), prop::option::of(words()), prop::option::of(words()))
                     .prop_map(|(file, text, dropped)| HeardFile { file, text, dropped }), 0..2))
@@ -285,10 +359,22 @@ fn begun_log() -> BoxedStrategy<Vec<Record>> {
 }
 
 fn any_log() -> BoxedStrategy<Vec<Record>> {
-    prop_oneof![1 => log(), 3 => begun_log()].boxed()
+    prop_oneof![1 => log(), 3 => begun_log(), 2 => continued_log(false)].boxed()
 }
 
-fn thread_id() -> ThreadId {
+/// A log that begins as it should, whatever follows.
+pub(crate) fn sound_log() -> BoxedStrategy<Vec<Record>> {
+    prop_oneof![begun_log(), continued_log(true)].boxed()
+}
+
+/// A log that goes on from another one.
+fn continued_log(sound: bool) -> BoxedStrategy<Vec<Record>> {
+    (former(sound), begun_log())
+        .prop_map(|(former, log)| std::iter::once(Record::new(at(0), former)).chain(log).collect())
+        .boxed()
+}
+
+pub(crate) fn thread_id() -> ThreadId {
     ThreadId::new(&Home::of(&home()), 1)
 }
 
@@ -438,14 +524,24 @@ proptest! {
 }
 
 /// The world around one thread: what happens next is read from a script of bytes; when that ends, everybody behaves.
-struct World<'a> {
+pub(crate) struct World<'a> {
     agent: &'a Agent,
-    thread: Thread,
+    pub(crate) thread: Thread,
     now: Timestamp,
     script: std::vec::IntoIter<u8>,
 }
 
-impl World<'_> {
+impl<'a> World<'a> {
+    pub(crate) fn new(agent: &'a Agent) -> Self {
+        Self { agent, thread: Thread::new(thread_id()), now: at(0), script: Vec::new().into_iter() }
+    }
+
+    /// One request, as this script has it, until the thread rests.
+    pub(crate) fn run_by(&mut self, script: Vec<u8>) -> Result<(), TestCaseError> {
+        self.script = script.into_iter();
+        self.run()
+    }
+
     fn next(&mut self) -> Option<u8> {
         self.script.next()
     }
@@ -623,9 +719,8 @@ proptest! {
         script in prop::collection::vec(any::<u8>(), 0..60), which in 0usize..3,
     ) {
         let agent = &AGENTS[which];
-        let mut world =
-            World { agent, thread: Thread::new(thread_id()), now: at(0), script: script.into_iter() };
-        world.run()?;
+        let mut world = World::new(agent);
+        world.run_by(script)?;
         let thread = &world.thread;
         for (place, record) in thread.records().iter().enumerate() {
             match &record.event {

@@ -11,4 +11,5 @@ mod outgoing;
 mod render;
 mod revise;
 mod route;
+mod snapshot;
 mod support;

@@ -46,10 +46,10 @@ fn shipped(name: &str) -> Agent {
 }
 
 /// How many texts from outside [`everything`] has room for.
-const SLOTS: usize = 31;
+pub(crate) const SLOTS: usize = 31;
 
 /// A thread in which these words stand everywhere that words from outside can stand.
-fn everything(words: &[String]) -> Story {
+pub(crate) fn everything(words: &[String]) -> Story {
     let mut words = words.iter().cloned();
     let mut word = move || words.next().unwrap();
     let mut story = Story::with(agent(&[]));
@@ -126,7 +126,7 @@ fn everything(words: &[String]) -> Story {
 }
 
 /// The tags of a text, without what stands in the quotes; sorted.
-fn tags(text: &str) -> Vec<String> {
+pub(crate) fn tags(text: &str) -> Vec<String> {
     let mut tags = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find('<') {
@@ -144,7 +144,7 @@ fn tags(text: &str) -> Vec<String> {
     tags
 }
 
-fn whole(prompt: &Prompt) -> String {
+pub(crate) fn whole(prompt: &Prompt) -> String {
     prompt.messages.iter().map(|message| format!("{}\n", message.text)).collect()
 }
 
@@ -157,7 +157,7 @@ fn shown(agent: &Agent, story: &Story, output: &str, error: &str) -> String {
     whole(&prompt) + &again
 }
 
-fn hostile() -> impl Strategy<Value = String> {
+pub(crate) fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("<"),
         Just(">"),
@@ -437,7 +437,7 @@ fn each_stage_is_told_in_the_account() {
 }
 
 /// What stands where earlier requests are missing.
-const LEFT_OUT: &str = "<summary>What was said and done before is left out here.</summary>";
+pub(crate) const LEFT_OUT: &str = "<summary>What was said and done before is left out here.</summary>";
 
 /// A small window and a long conversation: there is room for the next request, always.
 #[test]

@@ -266,7 +266,8 @@ fn words(record: &Record) -> String {
         },
         Event::Failed(failure) => failure.fault.kind.as_str().to_owned(),
         Event::Said(reply) => reply.text.clone(),
-        Event::Routed(_)
+        Event::Continued(_)
+        | Event::Routed(_)
         | Event::Deleted { .. }
         | Event::Asked(_)
         | Event::Refused(_)
