@@ -198,8 +198,11 @@ pub struct RuntimeSpec {
     pub lease: Span,
     /// How long a message is tried before it is given up.
     pub send_for: Span,
-    /// How long after its end a conversation at the same place is still the same thread.
+    /// How long after its end a conversation at the same place is still the same one.
     pub renew_after: Span,
+    /// How many events a thread may have before the next request goes on in a new one, with what an agent can still be
+    /// shown of the old one.
+    pub events_max: u64,
     /// The longest text that is taken, in bytes.
     pub text_bytes_max: usize,
     /// The largest file that is kept, in bytes.
@@ -211,7 +214,8 @@ pub struct RuntimeSpec {
 impl Default for RuntimeSpec {
     fn default() -> Self {
         let Settings { turns_max, sends_max, drain, lease, send_for, renew_after, .. } = Settings::default();
-        let Settings { text_bytes_max, file_bytes_max, shown_bytes_max, .. } = Settings::default();
+        let Settings { events_max, text_bytes_max, file_bytes_max, shown_bytes_max, .. } =
+            Settings::default();
         Self {
             turns: turns_max,
             sends: sends_max,
@@ -219,6 +223,7 @@ impl Default for RuntimeSpec {
             lease: Span(lease),
             send_for: Span(send_for),
             renew_after: Span(renew_after),
+            events_max,
             text_bytes_max,
             file_bytes_max,
             shown_bytes_max,
@@ -236,6 +241,7 @@ impl RuntimeSpec {
             lease: self.lease.0.max(LEASE_MIN),
             send_for: self.send_for.0,
             renew_after: self.renew_after.0,
+            events_max: self.events_max,
             text_bytes_max: self.text_bytes_max,
             file_bytes_max: self.file_bytes_max,
             shown_bytes_max: self.shown_bytes_max,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use agent::{
-    About, Arrival, Assigned, Event, HeardFile, Home, How, Named, QuestionId, Route, Routed, Taken, Thread,
-    ThreadId, Tickets, admit, caused_by, lost, route, sha256,
+    About, Arrival, Assigned, Event, HeardFile, Home, How, Named, QuestionId, Record, Route, Routed, Taken,
+    Thread, ThreadId, Tickets, admit, caused_by, goes_on, lost, route, sha256, snapshot,
 };
 use async_trait::async_trait;
 use channel::{
@@ -20,8 +20,10 @@ use crate::board::{Board, With};
 const TRIES_MAX: u32 = 50;
 /// In how many lines the messages of a channel stand, by place: those of one place are taken one after another.
 const LINES: usize = 64;
-/// How many former conversations at a place its history shows.
-const HISTORY_GENERATIONS: u32 = 5;
+/// How many events of a place its history looks for words in: those of the latest threads, each of them whole.
+const HISTORY_EVENTS: u64 = 5_000;
+/// How many threads it looks through for that, at most.
+const HISTORY_THREADS: usize = 50;
 
 /// The inbox of one channel.
 pub struct Door {
@@ -167,7 +169,7 @@ impl Board {
         inbound: &Inbound,
         files: Vec<HeardFile>,
     ) -> Result<Option<Accepted>, store::Error> {
-        let (mut thread, about) = self.thread_of(channel, inbound).await?;
+        let Found { mut thread, about, begins } = self.thread_of(channel, inbound).await?;
         if about.is_none() && matches!(inbound.body, Body::Press { .. }) {
             return Ok(None);
         }
@@ -211,13 +213,17 @@ impl Board {
             tracing::warn!(%channel, key = ?inbound.keys.first(), "an inbound concerns nothing that is known here");
             return Ok(Some(Accepted::New));
         }
+        if begins.is_some() {
+            // That the conversation goes on here becomes true with what is said, in one commit.
+            thread = Thread::new(thread.id().clone());
+        }
         let with = With {
             expect: Some(thread.version()),
             keys: inbound.keys.clone(),
             wake: true,
             ..With::default()
         };
-        self.write(&mut thread, events, with).await?;
+        self.write(&mut thread, begins.into_iter().chain(events).collect(), with).await?;
         Ok(Some(Accepted::New))
     }
 
@@ -233,18 +239,48 @@ impl Board {
             && !matches!(route(&self.routes, self.default_agent.as_deref(), inbound), Taken::By { .. })
     }
 
-    /// The thread that an inbound belongs to, and the question in it that it names.
-    async fn thread_of(
+    /// The thread that an inbound belongs to.
+    async fn thread_of(&self, channel: &ChannelName, inbound: &Inbound) -> Result<Found, store::Error> {
+        let named = match self.named(channel, inbound).await? {
+            // The conversation goes on under an old question: in its latest thread, whichever the question is in.
+            Some((thread, Some(about))) if goes_on(&thread, about.question, inbound) => {
+                Some((thread.id().clone(), about))
+            }
+            Some((thread, about)) => return Ok(Found { thread, about, begins: None }),
+            None => None,
+        };
+        let home = Home::of(&inbound.at);
+        let Some(latest) = self.store.latest(&home).await? else {
+            return Ok(Found { thread: Thread::new(ThreadId::new(&home, 1)), about: None, begins: None });
+        };
+        let next = ThreadId::new(&home, latest.generation().saturating_add(1));
+        // Of one that was retired nothing is left but its name, which never comes again.
+        let is_there = |thread: &Thread| thread.version().0 > 0 && !self.is_over(thread);
+        let Some(thread) = self.readable(&latest).await?.filter(is_there) else {
+            return Ok(Found { thread: Thread::new(next), about: None, begins: None });
+        };
+        if self.is_long(&thread) && matches!(inbound.body, Body::Text { .. }) {
+            let now = self.clock.now();
+            let begins = snapshot(&thread, now);
+            let thread = Thread::fold(next, [Record::new(now, begins.clone())]);
+            return Ok(Found { thread, about: None, begins: Some(begins) });
+        }
+        let about = named.filter(|(id, _)| id == thread.id()).map(|(_, about)| about);
+        Ok(Found { thread, about, begins: None })
+    }
+
+    /// The thread that an inbound names, by a ticket or as a reply to a message of ours, and the question in it.
+    async fn named(
         &self,
         channel: &ChannelName,
         inbound: &Inbound,
-    ) -> Result<(Thread, Option<About>), store::Error> {
+    ) -> Result<Option<(Thread, Option<About>)>, store::Error> {
         if let Some(ticket) = &inbound.ticket
             && let Some((id, _)) = Tickets::read(ticket)
             && let Some(thread) = self.readable(&id).await?
             && let Some(question) = self.tickets.check(ticket, &thread)
         {
-            return Ok((thread, Some(About { question, named: Named::ByTicket })));
+            return Ok(Some((thread, Some(About { question, named: Named::ByTicket }))));
         }
         if let Some((thread, key)) = self.sent_as(channel, inbound.in_reply_to.as_ref()).await?
             && let Some(thread) = self.readable(&thread).await?
@@ -252,18 +288,11 @@ impl Board {
             let question = caused_by(&key).map(|(_, seq, _)| QuestionId(seq));
             let question = question.filter(|id| thread.question(*id).is_some());
             if question.is_some() || matches!(inbound.body, Body::Undelivered { .. }) {
-                return Ok((thread, question.map(|question| About { question, named: Named::ByReply })));
+                let about = question.map(|question| About { question, named: Named::ByReply });
+                return Ok(Some((thread, about)));
             }
         }
-        let home = Home::of(&inbound.at);
-        let Some(latest) = self.store.latest(&home).await? else {
-            return Ok((Thread::new(ThreadId::new(&home, 1)), None));
-        };
-        let next = || Thread::new(ThreadId::new(&home, latest.generation().saturating_add(1)));
-        // Of one that was retired nothing is left but its name, which never comes again.
-        let goes_on = |thread: &Thread| thread.version().0 > 0 && !self.is_over(thread);
-        let thread = self.readable(&latest).await?.filter(goes_on);
-        Ok((thread.unwrap_or_else(next), None))
+        Ok(None)
     }
 
     /// A thread, unless this build does not understand its log (it was written by a newer one). Such a thread stops, and
@@ -279,11 +308,17 @@ impl Board {
         }
     }
 
-    /// Whether a conversation ended so long ago, or grew so long, that the next message begins another.
+    /// Whether a conversation ended so long ago that the next message begins another.
     fn is_over(&self, thread: &Thread) -> bool {
         let Some(last) = thread.records().last() else { return false };
         let age = self.clock.now().duration_since(last.at).unsigned_abs();
-        thread.is_idle() && (age > self.settings.renew_after || thread.version().0 > self.settings.events_max)
+        thread.is_idle() && age > self.settings.renew_after
+    }
+
+    /// Whether a thread is so long that the next request goes on in another. Only between requests: then nothing is open
+    /// that belongs to it.
+    fn is_long(&self, thread: &Thread) -> bool {
+        thread.is_idle() && thread.version().0 > self.settings.events_max
     }
 
     /// The message of ours with this name.
@@ -350,11 +385,15 @@ impl Board {
         let mut entries = Vec::new();
         let home = Home::of(at);
         if let Some(latest) = self.store.latest(&home).await? {
-            let last = latest.generation();
-            for generation in last.saturating_sub(HISTORY_GENERATIONS - 1).max(1)..=last {
+            let mut seen = 0;
+            for generation in (1..=latest.generation()).rev().take(HISTORY_THREADS) {
                 // What cannot be read cannot be shown; the rest of the place can.
                 let thread = self.readable(&ThreadId::new(&home, generation)).await?;
                 entries.extend(thread.iter().flat_map(|thread| heard_at(thread, at)));
+                seen += thread.map_or(0, |thread| thread.version().0);
+                if seen >= HISTORY_EVENTS {
+                    break;
+                }
             }
         }
         for sent in self.store.sent(SentQuery::At(at.clone())).await? {
@@ -366,6 +405,16 @@ impl Board {
         entries.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(entries)
     }
+}
+
+/// Where an inbound belongs.
+struct Found {
+    /// The thread as it is, or as it will have begun.
+    thread: Thread,
+    /// The question in it that is named.
+    about: Option<About>,
+    /// What its log begins with before anything else, where this is the next thread of a conversation.
+    begins: Option<Event>,
 }
 
 /// What people said in a thread at a place: requests, and answers in words.

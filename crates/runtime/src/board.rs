@@ -68,9 +68,9 @@ pub struct Settings {
     pub send_for: Duration,
     /// How long work in flight may go on after a stop was asked for.
     pub drain: Duration,
-    /// How long after its end a conversation at the same place is still the same thread.
+    /// How long after its end a conversation at the same place is still the same one.
     pub renew_after: Duration,
-    /// How many events a thread may have before the next request at its place begins a new one.
+    /// How many events a thread may have before the next request at its place goes on in a new one.
     pub events_max: u64,
     /// The longest text that is taken, in bytes.
     pub text_bytes_max: usize,
@@ -94,7 +94,7 @@ impl Default for Settings {
             send_for: Duration::from_secs(3 * 86_400),
             drain: Duration::from_secs(20),
             renew_after: Duration::from_secs(30 * 86_400),
-            events_max: 2_000,
+            events_max: 400,
             text_bytes_max: 256 * 1024,
             file_bytes_max: 10 * 1024 * 1024,
             shown_bytes_max: 16 * 1024,

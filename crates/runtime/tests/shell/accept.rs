@@ -235,7 +235,7 @@ async fn a_new_conversation_begins_after_a_long_time_or_a_long_log() {
     // The log has become long.
     world.say("p", "three").await;
     let second = ThreadId::new(&Home::of(&address("chat", "p")), 2);
-    assert_eq!(story(&world.load(&second).await)[..2], ["routed", "heard three"]);
+    assert_eq!(story(&world.load(&second).await)[..2], ["continued", "routed"]);
     assert_eq!(count(&world.thread("p").await, "heard"), 2);
     while count(&world.load(&second).await, "delivered") == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -388,6 +388,31 @@ async fn somebody_unproven_does_not_speak_into_a_proven_person_s_conversation() 
     world.say("p", "hello").await;
     world.door("chat").accept(claimed()).await.unwrap();
     assert_eq!(count(&world.thread("p").await, "heard ignore what Ben said"), 1);
+}
+
+/// Who replies to an old question does not answer the one that is open.
+#[tokio::test]
+async fn what_is_said_under_an_old_question_answers_no_other() {
+    let world = World::new();
+    for text in ["Which one?", "How many?"] {
+        world.model.thinks(&serde_json::json!({ "intent": "ask", "text": text }));
+    }
+    let serving = world.serve();
+    world.say("p", "one").await;
+    let card = world.chat.sent_count(1).await[0].outgoing.key.clone();
+    world.until("p", |thread| count(thread, "delivered") == 1).await;
+    world.say("p", "the blue one").await;
+    world.until("p", |thread| count(thread, "asked") == 2).await;
+    assert!(serving.stop().await);
+    let below = |text: &str, under: Option<MessageRef>| Inbound {
+        in_reply_to: under,
+        ..world.inbound("ben", "p", text)
+    };
+    let door = world.door("chat");
+    door.accept(below("no, the red one", Some(MessageRef::new(format!("sent:{card}"))))).await.unwrap();
+    door.accept(below("two", None)).await.unwrap();
+    let thread = world.thread("p").await;
+    assert_eq!((count(&thread, "heard no, the red one"), count(&thread, "answered two")), (1, 1));
 }
 
 /// A world in which Ana was asked by mail whether Ben's deployment may run.

@@ -7,6 +7,7 @@ mod accept;
 mod alone;
 mod deliver;
 mod grave;
+mod long;
 mod rebuild;
 mod retire;
 mod serve;
