@@ -353,11 +353,15 @@ impl Desk<'_> {
         })
     }
 
-    /// A call was started, and the process that started it is gone.
+    /// A call was started, and the process that started it is gone. Of one that only looks nobody needs to know what it did.
     fn pick_up(&self, id: CallId) -> Step {
         self.again(id).unwrap_or_else(|| {
             let why = "the gateway stopped while it ran; its end was not seen".to_owned();
-            let outcome = Outcome::Unknown { why };
+            let tool = self.thread.call(id).and_then(|call| self.agent.spec().tools.get(call.tool));
+            let outcome = match tool.map(|tool| tool.repeat) {
+                Some(Repeat::Safe) => Outcome::Failed(Fault::new(FaultKind::ToolFailed, why)),
+                Some(Repeat::ByKey | Repeat::Never) | None => Outcome::Unknown { why },
+            };
             Step::Record(vec![Event::Acted(Acted { call: id, outcome, ms: 0, files: Vec::new() })])
         })
     }

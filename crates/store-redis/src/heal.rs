@@ -12,7 +12,6 @@
 //! is missing, what people said is said again, at its end; what a worker did is not, and is told as lost.
 
 use std::{
-    collections::BTreeSet,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -154,27 +153,26 @@ impl Inner {
         if missing.is_empty() {
             return Ok(healed);
         }
+        // Of what was written at the same time the answers come, and are noted, in any order.
+        missing.sort_by_key(|entry| match entry {
+            Entry::Batch(wrote) => wrote.before,
+            Entry::Value { .. } | Entry::Tried { .. } => 0,
+        });
         let away = |error| fault::away(&error);
         let until = Instant::now() + PATIENCE;
         loop {
             self.hold_up().await.map_err(away)?;
-            let (mut early, mut behind) = (Vec::new(), BTreeSet::new());
+            let mut early = Vec::new();
             let last_try = Instant::now() >= until;
             for entry in missing {
                 let put = match &entry {
-                    Entry::Batch(wrote) if behind.contains(&wrote.thread) => Put::Early,
                     Entry::Batch(wrote) => self.put_back(wrote).await?,
                     Entry::Value { name, bytes, .. } => self.keep_again(name, bytes).await.map_err(away)?,
                     Entry::Tried { keys } => self.count_again(keys).await.map_err(away)?,
                 };
                 match (put, entry) {
                     (Put::Done, _) => healed.back += 1,
-                    (Put::Early, entry) if !last_try => {
-                        if let Entry::Batch(wrote) = &entry {
-                            behind.insert(wrote.thread.clone());
-                        }
-                        early.push(entry);
-                    }
+                    (Put::Early, entry) if !last_try => early.push(entry),
                     (Put::Early | Put::Late, Entry::Batch(wrote)) => match self.say_again(&wrote).await? {
                         true => healed.back += 1,
                         false => healed.lost.push(lost(&wrote)),

@@ -246,6 +246,28 @@ async fn what_a_dead_gateway_wrote_is_put_back_by_the_next() {
     assert!(plain.missing(world.journal.path()).await.unwrap().is_empty());
 }
 
+/// What is written at the same time is noted in the order of its answers, which is not that of the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_order_of_a_journal_does_not_matter() {
+    let mut world = World::new();
+    let store = world.open().await;
+    surely(&store, batch("a", "one")).await;
+    let moment = world.server.remember();
+    for what in ["two", "three", "four", "five"] {
+        surely(&store, inbound("a", what)).await;
+    }
+    drop(store);
+    for store in std::fs::read_dir(world.journal.path()).unwrap() {
+        let file = store.unwrap().path().join("1/1.journal");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let turned: String = text.lines().rev().map(|line| format!("{line}\n")).collect();
+        std::fs::write(&file, turned).unwrap();
+    }
+    world.server.go_back(&moment);
+    let next = world.open().await;
+    assert_eq!(story(&next, "a").await, ["one", "two", "three", "four", "five"]);
+}
+
 /// The log has gone on without what is missing: what people said is said again at its end, what a worker did is told as lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_a_log_has_gone_on_people_are_heard_again() {

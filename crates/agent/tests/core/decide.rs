@@ -350,10 +350,16 @@ fn a_call_that_may_repeat_is_begun_at_most_three_times() {
             story.started(call, tool, &json!({}));
         }
         let events = story.record();
-        assert!(
-            matches!(&events[..], [Event::Acted(acted)] if matches!(acted.outcome, Outcome::Unknown { .. }))
-        );
-        assert!(matches!(asked(&story.record()).kind, QuestionKind::Unknown { .. }));
+        let [Event::Acted(acted)] = &events[..] else { panic!("{events:?}") };
+        // Where repeating does no harm it does not matter whether it happened: the agent goes on.
+        match &acted.outcome {
+            Outcome::Failed(fault) => assert_eq!((tool, fault.kind), ("lookup", FaultKind::ToolFailed)),
+            Outcome::Unknown { .. } => {
+                assert_eq!(tool, "charge");
+                assert!(matches!(asked(&story.record()).kind, QuestionKind::Unknown { .. }));
+            }
+            Outcome::Done(_) => panic!("nobody saw its end"),
+        }
     }
 }
 
