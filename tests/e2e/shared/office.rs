@@ -81,7 +81,9 @@ impl Office {
         let mut tally = Tally { asked: asked.len(), ..Tally::default() };
         let said = self.town.heard_at(asked.iter().map(|question| question.at.clone()).collect()).await;
         let folders = kept(&self.gateways);
-        let threads = self.gateways[0].threads().await;
+        let mut threads = self.gateways[0].threads().await;
+        // A place may have gone on in another thread.
+        threads.sort_by_key(|thread| (thread.id().home(), thread.id().generation()));
         let deliveries = self.town.slack.control.deliveries().await.unwrap();
         let given_up: Vec<(String, String)> = deliveries
             .iter()
