@@ -17,11 +17,13 @@ use std::{
 };
 
 use redis::{FromRedisValue, RedisResult, Value};
-use store::{Error, KEYS_KEPT};
+use store::Error;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    answer, fault,
+    answer::{self, Answer},
+    commit::args,
+    fault,
     journal::{self, Entry, Wrote},
     store::Inner,
 };
@@ -206,8 +208,8 @@ impl Inner {
 
     /// Puts a batch back at its place.
     async fn put_back(&self, wrote: &Wrote) -> Result<Put, Error> {
-        let expect = if wrote.records.is_empty() { String::new() } else { wrote.before.to_string() };
-        let (said, about) = self.write_again(wrote, &expect, true).await?;
+        let expect = (!wrote.records.is_empty()).then_some(wrote.before);
+        let (said, about) = self.write_again(wrote, expect).await?;
         Ok(match said.as_str() {
             // Known by its name: it came in again by itself.
             "done" | "duplicate" => Put::Done,
@@ -229,44 +231,19 @@ impl Inner {
             return Ok(false);
         }
         // Messages are named by the places of events: at other places they would be others.
-        let (said, _) = self.write_again(wrote, "", false).await?;
+        let words = Wrote { on: String::new(), outgoing: Vec::new(), settle: None, ..wrote.clone() };
+        let (said, _) = self.write_again(&words, None).await?;
         Ok(matches!(said.as_str(), "done" | "duplicate"))
     }
 
-    async fn write_again(&self, wrote: &Wrote, expect: &str, all: bool) -> Result<(String, String), Error> {
-        let thread = answer::thread(&wrote.thread)?;
-        let mut id = [0; 8];
-        getrandom::fill(&mut id)
-            .map_err(|error| Error::Away { why: format!("no random numbers: {error}") })?;
-        let text = |text: &str| text.as_bytes().to_vec();
-        let none = (String::new(), "dead".to_owned(), None);
-        let (settled, ending, message) = wrote.settle.as_ref().filter(|_| all).unwrap_or(&none);
-        let outgoing = if all { wrote.outgoing.as_slice() } else { &[] };
-        let counts = [wrote.records.len(), wrote.keys.len(), outgoing.len()].map(|n| n.to_string());
-        // As `commit_args` makes them, without a lease. A worker looks at what comes back: its lease is gone with the rest.
-        let mut args = vec![
-            id.to_vec(),
-            text(thread.as_str()),
-            text(thread.home().as_str()),
-            text(&thread.generation().to_string()),
-            text(expect),
-            Vec::new(),
-            Vec::new(),
-            text(if wrote.wake || !wrote.records.is_empty() { "1" } else { "0" }),
-            text(&KEYS_KEPT.as_millis().to_string()),
-            text(settled),
-            Vec::new(),
-            text(ending),
-            text(if message.is_some() { "1" } else { "0" }),
-            text(message.as_deref().unwrap_or_default()),
-        ];
-        args.extend(counts.iter().map(|count| text(count)));
-        args.extend(wrote.records.iter().chain(&wrote.keys).map(|part| text(part)));
-        args.extend(outgoing.iter().flatten().map(|part| text(part)));
-        args.push(text(if all { &wrote.on } else { "" }));
+    /// Writes what was written before, without a lease: that is gone with the rest, so a worker looks at what comes back.
+    async fn write_again(&self, wrote: &Wrote, expect: Option<u64>) -> Result<(String, String), Error> {
+        let wrote = Wrote { wake: wrote.wake || !wrote.records.is_empty(), ..wrote.clone() };
+        let mut args = args(&wrote, expect, None, None)?;
+        args.push(wrote.on.clone().into_bytes());
         let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
         let value = self.eval(&self.scripts.put_back, &args).await.map_err(|error| fault::away(&error))?;
-        let mut answer = answer::Answer::of(value)?;
+        let mut answer = Answer::of(value)?;
         Ok((answer.text()?, answer.text()?))
     }
 

@@ -44,11 +44,13 @@
 mod address;
 mod answer;
 mod bells;
+mod commit;
 mod fault;
 mod heal;
 mod journal;
 mod link;
 mod rebuild;
+mod scripts;
 mod sentinel;
 mod soundness;
 mod store;

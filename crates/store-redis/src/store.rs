@@ -1,21 +1,18 @@
 //! The store.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Weak},
     time::Duration,
 };
 
 use agent::{Home, Record, ThreadId, Version};
 use async_trait::async_trait;
-use channel::{Address, ChannelName, DeliveryKey, InboundKey, Outgoing, Timestamp};
-use redis::{
-    AsyncCommands, ErrorKind, FromRedisValue, RedisError, RedisResult, Script, ServerErrorKind, Value,
-};
+use channel::{ChannelName, DeliveryKey, InboundKey, Outgoing, Timestamp};
+use redis::{AsyncCommands, FromRedisValue, RedisError, RedisResult};
 use store::{
-    Again, Batch, CLAIM_MAX, Claim, Clock, Error, KEYS_KEPT, Lease, Page, SENT_MAX, Sent, SentQuery, Store,
-    Summary, SystemClock, THREADS_MAX, Wanted, Work,
-    codec::{self, Encoded, Ending},
+    Again, Batch, CLAIM_MAX, Claim, Clock, Error, Lease, Page, SENT_MAX, Sent, SentQuery, Store, Summary,
+    SystemClock, THREADS_MAX, Wanted, Work, codec,
 };
 use tokio::{
     sync::{Mutex, RwLock, oneshot},
@@ -28,8 +25,9 @@ use crate::{
     bells::Bells,
     fault::{self, damaged},
     heal::{self, Healed},
-    journal::{self, Entry, Journal, Wrote},
+    journal::{self, Entry, Journal},
     link::{Durability, Link, Options, Time},
+    scripts::{Noting, Scripts},
     soundness,
 };
 
@@ -43,17 +41,8 @@ const LOOK_AGAIN_DEAF: Duration = Duration::from_millis(100);
 const REST: Duration = Duration::from_millis(1);
 /// How long a message that this build cannot read is left alone: a newer build may come.
 const UNREADABLE_RETRY: Duration = Duration::from_secs(60 * 60);
-/// How often a command is tried whose end nobody saw.
-const TRIES: u32 = 8;
 /// Messages that are read at a time, so that nobody else waits long.
 const PAGE: usize = 500;
-/// How long a commit waits while what Redis forgot is put back.
-const HEALING_MAX: Duration = Duration::from_secs(30);
-const HEALING_REST: Duration = Duration::from_millis(50);
-/// What `scripts/claim_sends.lua` says of each message.
-const SEND_PARTS: usize = 6;
-/// What a server says that does not know a script.
-const UNKNOWN_SCRIPT: ErrorKind = ErrorKind::Server(ServerErrorKind::NoScript);
 /// How often it is looked how full Redis is, and from where on that is told.
 const LOOK_AROUND: Duration = Duration::from_secs(15);
 const FULL: [u64; 3] = [75, 85, 95];
@@ -66,80 +55,17 @@ pub(crate) struct Inner {
     /// `{prefix}:`.
     prefix: String,
     /// The name of this store, which no other has.
-    id: String,
+    pub(crate) id: String,
     time: Time,
     pub(crate) bells: Arc<Bells>,
     durability: Durability,
     version: String,
     pub(crate) scripts: Scripts,
-    journal: Option<Journal>,
+    pub(crate) journal: Option<Journal>,
     /// Writes pass while it is open; it is shut while what was written is compared with what is there.
-    gate: RwLock<()>,
+    pub(crate) gate: RwLock<()>,
     /// Who meets a server that does not know us.
-    meeting: Mutex<()>,
-}
-
-/// A script: what it says, and how it is called.
-pub(crate) struct Code(String, String);
-
-pub(crate) struct Scripts {
-    commit: Code,
-    pub(crate) put_back: Code,
-    pub(crate) tried: Code,
-    pub(crate) come_by: Code,
-    claim_turns: Code,
-    claim_sends: Code,
-    lease: Code,
-    threads: Code,
-    retire: Code,
-    right: Code,
-    pub(crate) asleep: Code,
-    pub(crate) restore: Code,
-}
-
-impl Scripts {
-    /// The scripts, with the name of a journal at their head: then only who has that journal makes them known.
-    fn new(name: &str) -> Self {
-        let script = |code: &str| {
-            let text = format!("-- {name}\n{}{code}", include_str!("scripts/common.lua"));
-            let hash = Script::new(&text).get_hash().to_owned();
-            Code(text, hash)
-        };
-        let commit = include_str!("scripts/commit.lua");
-        Self {
-            commit: script(&format!("local puts_back = false\n{commit}")),
-            put_back: script(&format!("local puts_back = true\n{commit}")),
-            tried: script(include_str!("scripts/tried.lua")),
-            come_by: script(include_str!("scripts/come_by.lua")),
-            claim_turns: script(include_str!("scripts/claim_turns.lua")),
-            claim_sends: script(include_str!("scripts/claim_sends.lua")),
-            lease: script(include_str!("scripts/lease.lua")),
-            threads: script(include_str!("scripts/threads.lua")),
-            retire: script(include_str!("scripts/retire.lua")),
-            right: script(include_str!("scripts/right.lua")),
-            asleep: script(include_str!("scripts/asleep.lua")),
-            restore: script(include_str!("scripts/restore.lua")),
-        }
-    }
-
-    /// Those that are called by their hash.
-    fn called(&self) -> [&Code; 9] {
-        let Self {
-            commit,
-            put_back: _,
-            tried: _,
-            come_by: _,
-            claim_turns,
-            claim_sends,
-            lease,
-            threads,
-            retire,
-            right,
-            asleep,
-            restore,
-        } = self;
-        [commit, claim_turns, claim_sends, lease, threads, retire, right, asleep, restore]
-    }
+    pub(crate) meeting: Mutex<()>,
 }
 
 impl Redis {
@@ -279,7 +205,7 @@ impl Inner {
     }
 
     /// The time for a script: empty where it takes the server's.
-    fn now(&self) -> String {
+    pub(crate) fn now(&self) -> String {
         match &self.time {
             Time::Server => String::new(),
             Time::Of(clock) => clock.now().as_microsecond().to_string(),
@@ -299,187 +225,6 @@ impl Inner {
 
     pub(crate) fn journal_name(&self) -> Option<&str> {
         self.journal.as_ref().map(Journal::name)
-    }
-
-    /// Runs a script. The time comes first of its arguments.
-    pub(crate) async fn run(&self, script: &Code, args: &[&[u8]]) -> RedisResult<Value> {
-        self.run_noting(script, args, Noting::Nothing).await
-    }
-
-    async fn run_noting(&self, script: &Code, args: &[&[u8]], noting: Noting<'_>) -> RedisResult<Value> {
-        let mut tries = 0;
-        loop {
-            let done = self.once(script, args, noting).await;
-            match done {
-                Err(error) if tries < TRIES && error.kind() == UNKNOWN_SCRIPT => self.meet().await?,
-                done => return done,
-            }
-            tries += 1;
-        }
-    }
-
-    /// Calls a script. What it confirms is in the journal before anybody compares that with what is there.
-    async fn once(&self, script: &Code, args: &[&[u8]], noting: Noting<'_>) -> RedisResult<Value> {
-        let (Some(journal), Noting::Batch(_) | Noting::Sends) = (&self.journal, noting) else {
-            return self.call("EVALSHA", &script.1, args).await;
-        };
-        let _open = self.gate.read().await;
-        let value = self.call("EVALSHA", &script.1, args).await?;
-        let entry = match noting {
-            Noting::Batch(batch) => wrote(batch, &value).map(Entry::Batch),
-            Noting::Sends => tried(&value),
-            Noting::Nothing => None,
-        };
-        entry.iter().for_each(|entry| journal.note(entry));
-        Ok(value)
-    }
-
-    /// Runs a script that no server needs to know.
-    pub(crate) async fn eval(&self, script: &Code, args: &[&[u8]]) -> RedisResult<Value> {
-        self.call("EVAL", &script.0, args).await
-    }
-
-    async fn call(&self, how: &str, script: &str, args: &[&[u8]]) -> RedisResult<Value> {
-        let mut cmd = redis::cmd(how);
-        cmd.arg(script).arg(1).arg(self.key("format")).arg(self.now());
-        for arg in args {
-            cmd.arg(*arg);
-        }
-        cmd.query_async(&mut self.link.clone()).await
-    }
-
-    /// Meets a server that does not know our scripts: another one than before, or one that began anew. What it lacks is put back
-    /// before anything else is asked of it.
-    async fn meet(&self) -> RedisResult<()> {
-        let _one = self.meeting.lock().await;
-        let history = self.link.history().await?;
-        if self.link.has_met(&history) && self.is_known().await? {
-            return Ok(());
-        }
-        if let Some(journal) = &self.journal {
-            tracing::warn!(
-                "this Redis is another one than before, or was started anew; what was written last is looked for"
-            );
-            let key = self.key("store");
-            let id: Option<String> = self.link.clone().get(key).await?;
-            if id.as_ref() == Some(&self.id) {
-                self.hold_up().await?;
-                let run = self.run_of_server().await?;
-                let _shut = self.gate.write().await;
-                let healed = self.heal(&[journal.folder().to_path_buf()], false).await.map_err(|error| {
-                    RedisError::from((
-                        ErrorKind::Io,
-                        "what it forgot could not be put back",
-                        error.to_string(),
-                    ))
-                })?;
-                heal::tell(&healed);
-                // The same process has another history when it comes to be the master again.
-                self.come_by(&format!("{run}{history}")).await?;
-            } else {
-                // Some hours of it would be no store either.
-                tracing::error!(
-                    "the store is not in this Redis any more: it was emptied, or this is another one"
-                );
-            }
-        }
-        self.teach().await?;
-        self.link.meets(history);
-        Ok(())
-    }
-
-    /// At the start: what any process wrote here that has ended, and Redis has forgotten since, is put back.
-    async fn begin(&self) -> Result<(), Error> {
-        let ours = self.journal.as_ref().map(|journal| journal.folder().to_path_buf());
-        let left = ours.as_ref().and_then(|ours| ours.parent()).map(journal::left).unwrap_or_default();
-        let folders: Vec<PathBuf> = left.iter().map(|left| left.folder.clone()).chain(ours).collect();
-        heal::tell(&self.heal(&folders, false).await?);
-        let ready = async {
-            self.come_by("").await?;
-            self.teach().await
-        };
-        ready.await.map_err(|error| fault::away(&error))
-    }
-
-    /// Which run of a server this is: a name of its process.
-    async fn run_of_server(&self) -> RedisResult<String> {
-        let info =
-            String::from_redis_value(self.link.ask(redis::cmd("INFO").arg("server").to_owned()).await?)?;
-        Ok(soundness::field(&info, "run_id").unwrap_or_default().to_owned())
-    }
-
-    async fn is_known(&self) -> RedisResult<bool> {
-        let mut cmd = redis::cmd("SCRIPT");
-        cmd.arg("EXISTS");
-        self.scripts.called().iter().for_each(|script| {
-            cmd.arg(&script.1);
-        });
-        let known = <Vec<bool>>::from_redis_value(self.link.ask(cmd).await?)?;
-        Ok(known.iter().all(|known| *known))
-    }
-
-    /// Makes our scripts known.
-    async fn teach(&self) -> RedisResult<()> {
-        for script in self.scripts.called() {
-            let mut cmd = redis::cmd("SCRIPT");
-            cmd.arg("LOAD").arg(&script.0);
-            self.link.ask(cmd).await?;
-        }
-        Ok(())
-    }
-
-    /// Runs a script that may run twice, until its end was seen.
-    pub(crate) async fn run_surely(&self, script: &Code, args: &[&[u8]]) -> RedisResult<(Value, bool)> {
-        self.run_surely_noting(script, args, Noting::Nothing).await
-    }
-
-    async fn run_surely_noting(
-        &self,
-        script: &Code,
-        args: &[&[u8]],
-        noting: Noting<'_>,
-    ) -> RedisResult<(Value, bool)> {
-        let mut tries = 0;
-        loop {
-            match self.run_noting(script, args, noting).await {
-                Ok(value) => return Ok((value, tries > 0)),
-                Err(error)
-                    if tries < TRIES
-                        && (fault::is_unsure(&error) || (tries > 0 && fault::may_pass(&error))) =>
-                {
-                    tracing::debug!(%error, "a command is tried again whose end was not seen");
-                    tries += 1;
-                    sleep(Duration::from_millis(25 << tries)).await;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    async fn commit(&self, batch: &Encoded) -> Result<Version, Error> {
-        let args = commit_args(batch)?;
-        let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
-        let give_up = Instant::now() + HEALING_MAX;
-        loop {
-            let done = self.run_surely_noting(&self.scripts.commit, &args, Noting::Batch(batch)).await;
-            let mut answer = Answer::of(done.map_err(|error| fault::away(&error))?.0)?;
-            let (said, about) = (answer.text()?, answer.text()?);
-            return match said.as_str() {
-                "done" => Ok(Version(answer::number(&about)?)),
-                "duplicate" => Err(Error::Duplicate { key: about }),
-                "fenced" => Err(Error::Fenced { on: about }),
-                "conflict" => {
-                    let actual = Version(answer::number(&about)?);
-                    Err(Error::Conflict { thread: batch.thread.clone(), actual })
-                }
-                "healing" if Instant::now() < give_up => {
-                    sleep(HEALING_REST).await;
-                    continue;
-                }
-                "healing" => Err(healing()),
-                other => Err(damaged(format_args!("a commit says `{other}`"))),
-            };
-        }
     }
 
     /// Keeps a value.
@@ -917,106 +662,6 @@ fn next_due(text: &str) -> Result<Option<Duration>, Error> {
     }
 }
 
-/// What of an answer is noted in the journal.
-#[derive(Clone, Copy)]
-enum Noting<'a> {
-    Nothing,
-    /// That this batch was written.
-    Batch(&'a Encoded),
-    /// Which messages were taken.
-    Sends,
-}
-
-/// The messages that were taken, for the journal.
-fn tried(answer: &Value) -> Option<Entry> {
-    let answer = <Vec<String>>::from_redis_value(answer.clone()).ok()?;
-    let keys: Vec<String> = answer.iter().skip(1).step_by(SEND_PARTS).cloned().collect();
-    (!keys.is_empty()).then_some(Entry::Tried { keys })
-}
-
-/// A batch for the journal, if it was confirmed.
-fn wrote(batch: &Encoded, answer: &Value) -> Option<Wrote> {
-    let answer = <Vec<String>>::from_redis_value(answer.clone()).ok()?;
-    let (said, after) = (answer.first()?, answer.get(1)?);
-    let after: u64 = after.parse().ok().filter(|_| said == "done")?;
-    let text = |(key, to, json): &(DeliveryKey, Address, String)| {
-        let place = place(&to.channel, to.place.as_str());
-        [key.as_str().to_owned(), to.channel.as_str().to_owned(), place, json.clone()]
-    };
-    Some(Wrote {
-        thread: batch.thread.as_str().to_owned(),
-        before: after.saturating_sub(batch.records.len() as u64),
-        // Of a commit that was asked for again it is not told any more.
-        on: answer.get(2).cloned().unwrap_or_default(),
-        records: batch
-            .records
-            .iter()
-            .map(|(at, format, json)| answer::log_entry(*at, *format, json))
-            .collect(),
-        keys: batch.keys.iter().map(|key| key.as_str().to_owned()).collect(),
-        outgoing: batch.outgoing.iter().map(text).collect(),
-        wake: batch.wake,
-        settle: batch.settle.as_ref().map(|(lease, ending, message)| {
-            (
-                lease.on.clone(),
-                ended(*ending).to_owned(),
-                message.as_ref().map(|name| name.as_str().to_owned()),
-            )
-        }),
-    })
-}
-
-fn healing() -> Error {
+pub(crate) fn healing() -> Error {
     Error::Away { why: "what Redis had forgotten is being put back".to_owned() }
-}
-
-fn ended(ending: Ending) -> &'static str {
-    match ending {
-        Ending::Sent => "sent",
-        Ending::Dead => "dead",
-    }
-}
-
-/// A batch as `scripts/commit.lua` takes it.
-fn commit_args(batch: &Encoded) -> Result<Vec<Vec<u8>>, Error> {
-    let text = |text: &str| text.as_bytes().to_vec();
-    let count = |n: usize| n.to_string().into_bytes();
-    let lease = |lease: Option<&Lease>| match lease {
-        Some(lease) => [text(&lease.on), lease.epoch.to_string().into_bytes()],
-        None => [Vec::new(), Vec::new()],
-    };
-    let mut id = [0; 8];
-    getrandom::fill(&mut id).map_err(|error| Error::Away { why: format!("no random numbers: {error}") })?;
-    let mut args = vec![
-        id.to_vec(),
-        text(batch.thread.as_str()),
-        text(batch.thread.home().as_str()),
-        text(&batch.thread.generation().to_string()),
-        text(&batch.expect.map(|version| version.0.to_string()).unwrap_or_default()),
-    ];
-    args.extend(lease(batch.fence.as_ref()));
-    args.push(text(if batch.wake { "1" } else { "0" }));
-    args.push(text(&KEYS_KEPT.as_millis().to_string()));
-    let (settled, ending, message) = match &batch.settle {
-        Some((lease, ending, message)) => (Some(lease), *ending, message.as_ref()),
-        None => (None, Ending::Dead, None),
-    };
-    args.extend(lease(settled));
-    args.push(text(ended(ending)));
-    args.push(text(if message.is_some() { "1" } else { "0" }));
-    args.push(text(message.map(channel::MessageRef::as_str).unwrap_or_default()));
-    args.extend([count(batch.records.len()), count(batch.keys.len()), count(batch.outgoing.len())]);
-    args.extend(
-        batch.records.iter().map(|(at, format, json)| answer::log_entry(*at, *format, json).into_bytes()),
-    );
-    args.extend(batch.keys.iter().map(|key| text(key.as_str())));
-    for (key, to, json) in &batch.outgoing {
-        args.extend([
-            text(key.as_str()),
-            text(to.channel.as_str()),
-            text(&place(&to.channel, to.place.as_str())),
-            text(json),
-        ]);
-    }
-    Ok(args)
 }
