@@ -11,10 +11,7 @@
 //! What one gateway wrote may stand on what another one did: so each tries until that is there. Where a log has gone on without what
 //! is missing, what people said is said again, at its end; what a worker did is not, and is told as lost.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use redis::{FromRedisValue, RedisResult, Value};
 use store::Error;
@@ -24,7 +21,8 @@ use crate::{
     answer::{self, Answer},
     commit::args,
     fault,
-    journal::{self, Entry, Wrote},
+    journal::{self, Entry, Left, Wrote},
+    scripts::confirmed,
     store::Inner,
 };
 
@@ -57,6 +55,16 @@ enum There {
     Unknown,
 }
 
+/// What came of saying again what people said.
+enum Said {
+    /// It stands at the end of the log, as this.
+    Written(Box<Wrote>),
+    /// It came in again by itself.
+    Known,
+    /// Nobody said anything in it.
+    Not,
+}
+
 /// What came of putting an entry back.
 enum Put {
     Done,
@@ -70,11 +78,22 @@ impl Inner {
     /// What of a journal is not in the store, oldest first. The whole of it is looked through only where it is asked for.
     pub(crate) async fn missing(&self, folder: &Path, whole: bool) -> Result<Vec<Entry>, Error> {
         let (mut found, mut in_a_row) = (Vec::new(), 0);
+        let mut given_up = BTreeSet::new();
         'files: for file in journal::files(folder) {
             let mut entries = journal::read(&file);
             while !entries.is_empty() {
                 let part = entries.split_off(entries.len().saturating_sub(TOGETHER));
                 for (entry, there) in self.look_for(part).await? {
+                    let there = match &entry {
+                        Entry::GivenUp { thread, before } => {
+                            given_up.insert((thread.clone(), *before));
+                            There::Unknown
+                        }
+                        Entry::Batch(wrote) if given_up.contains(&(wrote.thread.clone(), wrote.before)) => {
+                            There::Yes
+                        }
+                        Entry::Batch(_) | Entry::Value { .. } | Entry::Tried { .. } => there,
+                    };
                     in_a_row =
                         if there == There::No { 0 } else { in_a_row + usize::from(there == There::Yes) };
                     found.push((entry, there));
@@ -107,6 +126,7 @@ impl Inner {
                 Entry::Value { name, .. } => {
                     pipe.cmd("GETRANGE").arg(self.key(&format!("value:{name}"))).arg(0).arg(-1)
                 }
+                Entry::GivenUp { .. } => pipe.cmd("PING"),
                 Entry::Tried { keys } => {
                     let first = keys.first().map(String::as_str).unwrap_or_default();
                     pipe.cmd("HMGET").arg(self.key(&format!("out:{first}"))).arg(&["state", "attempts"])
@@ -132,6 +152,7 @@ impl Inner {
                     Ok(kept) if !kept.is_empty() => There::Unknown,
                     Ok(_) | Err(_) => There::No,
                 },
+                Entry::GivenUp { .. } => There::Unknown,
                 // They were taken together, so what holds for one holds for all.
                 Entry::Tried { .. } => match <(Option<String>, Option<u64>)>::from_redis_value(found) {
                     Ok((Some(state), None)) if state == "waiting" => There::No,
@@ -145,20 +166,25 @@ impl Inner {
         Ok(looked)
     }
 
-    /// Puts back what is missing of these journals.
-    pub(crate) async fn heal(&self, folders: &[PathBuf], whole: bool) -> Result<Healed, Error> {
-        let mut healed = Healed::default();
+    /// Puts back what is missing of journals that have ended, and of our own.
+    pub(crate) async fn heal(&self, left: &[Left], whole: bool) -> Result<Healed, Error> {
         let mut missing = Vec::new();
-        for folder in folders {
-            missing.extend(self.missing(folder, whole).await?);
+        for journal in left {
+            let of = self.missing(&journal.folder, whole).await?;
+            missing.extend(of.into_iter().map(|entry| (Some(journal), entry)));
         }
+        if let Some(ours) = &self.journal {
+            let of = self.missing(ours.folder(), whole).await?;
+            missing.extend(of.into_iter().map(|entry| (None, entry)));
+        }
+        let mut healed = Healed::default();
         if missing.is_empty() {
             return Ok(healed);
         }
         // Of what was written at the same time the answers come, and are noted, in any order.
-        missing.sort_by_key(|entry| match entry {
+        missing.sort_by_key(|(_, entry)| match entry {
             Entry::Batch(wrote) => wrote.before,
-            Entry::Value { .. } | Entry::Tried { .. } => 0,
+            Entry::Value { .. } | Entry::Tried { .. } | Entry::GivenUp { .. } => 0,
         });
         let away = |error| fault::away(&error);
         let until = Instant::now() + PATIENCE;
@@ -166,21 +192,26 @@ impl Inner {
             self.hold_up().await.map_err(away)?;
             let mut early = Vec::new();
             let last_try = Instant::now() >= until;
-            for entry in missing {
+            for (of, entry) in missing {
                 let put = match &entry {
                     Entry::Batch(wrote) => self.put_back(wrote).await?,
                     Entry::Value { name, bytes, .. } => self.keep_again(name, bytes).await.map_err(away)?,
                     Entry::Tried { keys } => self.count_again(keys).await.map_err(away)?,
+                    Entry::GivenUp { .. } => continue,
                 };
                 match (put, entry) {
                     (Put::Done, _) => healed.back += 1,
-                    (Put::Early, entry) if !last_try => early.push(entry),
-                    (Put::Early | Put::Late, Entry::Batch(wrote)) => match self.say_again(&wrote).await? {
-                        true => healed.back += 1,
-                        false => healed.lost.push(lost(&wrote)),
-                    },
+                    (Put::Early, entry) if !last_try => early.push((of, entry)),
+                    (Put::Early | Put::Late, Entry::Batch(wrote)) => {
+                        let again = self.say_again(&wrote).await?;
+                        match &again {
+                            Said::Written(_) | Said::Known => healed.back += 1,
+                            Said::Not => healed.lost.push(lost(&wrote)),
+                        }
+                        self.give_up(of, &wrote, again);
+                    }
                     // Messages that are not there cannot have been tried.
-                    (Put::Early | Put::Late, Entry::Value { .. } | Entry::Tried { .. }) => {}
+                    (Put::Early | Put::Late, _) => {}
                 }
             }
             if early.is_empty() {
@@ -188,6 +219,24 @@ impl Inner {
             }
             missing = early;
             sleep(REST).await;
+        }
+    }
+
+    /// Notes in its journal that a batch will not have its place again, so that it is not told as lost each time; and where what
+    /// people said in it stands now.
+    fn give_up(&self, of: Option<&Left>, wrote: &Wrote, again: Said) {
+        let mut entries = vec![Entry::GivenUp { thread: wrote.thread.clone(), before: wrote.before }];
+        if let Said::Written(words) = again {
+            entries.push(Entry::Batch(*words));
+        }
+        match (of, &self.journal) {
+            (Some(left), _) => {
+                if let Err(error) = left.note(&entries) {
+                    tracing::warn!(folder = %left.folder.display(), %error, "a journal cannot be written");
+                }
+            }
+            (None, Some(ours)) => entries.iter().for_each(|entry| ours.note(entry)),
+            (None, None) => {}
         }
     }
 
@@ -209,7 +258,8 @@ impl Inner {
     /// Puts a batch back at its place.
     async fn put_back(&self, wrote: &Wrote) -> Result<Put, Error> {
         let expect = (!wrote.records.is_empty()).then_some(wrote.before);
-        let (said, about) = self.write_again(wrote, expect).await?;
+        let mut answer = Answer::of(self.write_again(wrote, expect).await?)?;
+        let (said, about) = (answer.text()?, answer.text()?);
         Ok(match said.as_str() {
             // Known by its name: it came in again by itself.
             "done" | "duplicate" => Put::Done,
@@ -225,26 +275,28 @@ impl Inner {
         })
     }
 
-    /// Writes what people said at the end of a log that has gone on without it; whether it was that.
-    async fn say_again(&self, wrote: &Wrote) -> Result<bool, Error> {
+    /// Writes what people said at the end of a log that has gone on without it.
+    async fn say_again(&self, wrote: &Wrote) -> Result<Said, Error> {
         if wrote.keys.is_empty() {
-            return Ok(false);
+            return Ok(Said::Not);
         }
         // Messages are named by the places of events: at other places they would be others.
         let words = Wrote { on: String::new(), outgoing: Vec::new(), settle: None, ..wrote.clone() };
-        let (said, _) = self.write_again(&words, None).await?;
-        Ok(matches!(said.as_str(), "done" | "duplicate"))
+        let value = self.write_again(&words, None).await?;
+        if let Some(words) = confirmed(&words, &value) {
+            return Ok(Said::Written(Box::new(words)));
+        }
+        let said = Answer::of(value)?.text()?;
+        Ok(if said == "duplicate" { Said::Known } else { Said::Not })
     }
 
     /// Writes what was written before, without a lease: that is gone with the rest, so a worker looks at what comes back.
-    async fn write_again(&self, wrote: &Wrote, expect: Option<u64>) -> Result<(String, String), Error> {
+    async fn write_again(&self, wrote: &Wrote, expect: Option<u64>) -> Result<Value, Error> {
         let wrote = Wrote { wake: wrote.wake || !wrote.records.is_empty(), ..wrote.clone() };
         let mut args = args(&wrote, expect, None, None)?;
         args.push(wrote.on.clone().into_bytes());
         let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
-        let value = self.eval(&self.scripts.put_back, &args).await.map_err(|error| fault::away(&error))?;
-        let mut answer = Answer::of(value)?;
-        Ok((answer.text()?, answer.text()?))
+        self.eval(&self.scripts.put_back, &args).await.map_err(|error| fault::away(&error))
     }
 
     /// Keeps a value again that is gone. One that is there may be younger.
@@ -297,6 +349,7 @@ pub(crate) fn missed(entry: &Entry) -> Option<String> {
         )),
         Entry::Value { name, .. } => Some(format!("Redis confirmed to keep `{name}`, and has lost it")),
         Entry::Tried { .. } => Some("Redis has lost that messages were tried".to_owned()),
+        Entry::GivenUp { .. } => None,
     }
 }
 
@@ -304,4 +357,44 @@ pub(crate) fn missed(entry: &Entry) -> Option<String> {
 fn lost(wrote: &Wrote) -> String {
     let Wrote { thread, before, records, .. } = wrote;
     format!("thread {thread}: {} events from place {before} on, without which it has gone on", records.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use testkit::redis_server::RedisServer;
+
+    use super::*;
+    use crate::{Durability, JournalOptions, Options, Redis, Time};
+
+    async fn open(server: &RedisServer, folder: &Path) -> Redis {
+        let journal = JournalOptions { folder: folder.to_path_buf(), keep: Duration::from_secs(60) };
+        let options = Options {
+            urls: vec![server.url()],
+            prefix: "test".to_owned(),
+            timeout: Duration::from_secs(10),
+            durability: Durability::None,
+            time: Time::Server,
+            tls_ca: None,
+            journal: Some(journal),
+        };
+        Redis::open(&options).await.unwrap()
+    }
+
+    /// Everybody works again when all who are here have come by, and whoever was not heard of for long is not waited for.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_last_who_comes_by_ends_the_waiting() {
+        let server = RedisServer::start(&[]);
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (open(&server, folder.path()).await, open(&server, folder.path()).await);
+        server.say(&["HSET", "{test}:journals", "gone", "1"]);
+        // Without an end of its own.
+        server.say(&["SET", "{test}:healing", "1"]);
+        let held = || server.say(&["EXISTS", "{test}:healing"]).starts_with(":1");
+        for (store, run, left) in [(&one, "", true), (&one, "a", true), (&two, "b", true), (&two, "a", false)]
+        {
+            store.0.come_by(run).await.unwrap();
+            assert_eq!(held(), left, "{run}");
+        }
+        assert!(server.say(&["HEXISTS", "{test}:journals", "gone"]).starts_with(":0"));
+    }
 }

@@ -15,6 +15,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use agent::ThreadId;
 use serde::{Deserialize, Serialize};
 use store::Error;
 
@@ -23,8 +24,8 @@ const PLACES: usize = 64;
 /// A file is followed by another when it has so many bytes, or is so old.
 const FILE_BYTES: u64 = 4 << 20;
 const FILE_AGE: Duration = Duration::from_secs(10 * 60);
-/// The most files of one process: the oldest go, however young they are.
-const FILES: usize = 64;
+/// The most bytes of one process: the oldest files go, however young they are.
+const BYTES_MAX: u64 = 256 << 20;
 
 /// One write, as it was confirmed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,13 @@ pub(crate) enum Entry {
         /// Those bytes.
         #[serde(skip)]
         bytes: Vec<u8>,
+    },
+    /// A batch that was noted before could not be put back at its place, and that was told: it is not looked for any more.
+    GivenUp {
+        /// Its thread.
+        thread: String,
+        /// The version that the thread had before it.
+        before: u64,
     },
     /// Messages that were taken to be sent: whoever takes one of them the next time has to look whether it arrived.
     Tried {
@@ -140,19 +148,13 @@ impl Journal {
     }
 
     fn write(&self, writing: &mut Writing, entry: &Entry) -> std::io::Result<()> {
-        let mut line = serde_json::to_vec(entry)?;
-        line.push(b'\n');
-        if let Entry::Value { bytes, .. } = entry {
-            line.extend_from_slice(bytes);
-            line.push(b'\n');
-        }
+        let line = line(entry)?;
         let now = SystemTime::now();
         let full = writing.file.as_ref().is_none_or(|(_, bytes, since)| {
             *bytes >= FILE_BYTES || now.duration_since(*since).is_ok_and(|age| age > FILE_AGE)
         });
         if full {
-            let path = self.folder.join(format!("{}.journal", writing.next));
-            let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)?;
+            let file = begin(&self.folder, writing.next)?;
             writing.file = Some((file, 0, now));
             writing.next += 1;
             self.forget(now);
@@ -166,15 +168,14 @@ impl Journal {
 
     /// Lets go of files that are older than what is kept.
     fn forget(&self, now: SystemTime) {
-        let numbers = numbers(&self.folder);
-        let many = numbers.len().saturating_sub(FILES);
-        for (n, number) in numbers.iter().enumerate() {
-            let path = self.folder.join(format!("{number}.journal"));
+        let mut kept = 0;
+        for number in numbers(&self.folder).iter().rev() {
+            let path = path(&self.folder, *number);
+            let Ok(file) = fs::metadata(&path) else { continue };
+            kept += file.len();
             // The time of its last entry.
-            let old = fs::metadata(&path)
-                .and_then(|file| file.modified())
-                .is_ok_and(|last| now.duration_since(last).is_ok_and(|age| age > self.keep));
-            if old || n < many {
+            let age = file.modified().ok().and_then(|last| now.duration_since(last).ok());
+            if kept > BYTES_MAX || age.is_some_and(|age| age > self.keep) {
                 // What cannot be removed now can be the next time.
                 let _ = fs::remove_file(&path);
             }
@@ -194,6 +195,17 @@ pub(crate) struct Left {
     _lock: File,
 }
 
+impl Left {
+    /// Notes something there.
+    pub(crate) fn note(&self, entries: &[Entry]) -> std::io::Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let lines = entries.iter().map(line).collect::<Result<Vec<_>, _>>()?.concat();
+        begin(&self.folder, numbers(&self.folder).last().map_or(1, |last| last + 1))?.write_all(&lines)
+    }
+}
+
 /// The journals in a folder that nobody writes.
 pub(crate) fn left(folder: &Path) -> Vec<Left> {
     let places = places(folder).into_iter();
@@ -209,7 +221,7 @@ pub(crate) fn places(folder: &Path) -> Vec<PathBuf> {
 
 /// The files of a journal, the youngest first.
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
-    numbers(folder).iter().rev().map(|number| folder.join(format!("{number}.journal"))).collect()
+    numbers(folder).iter().rev().map(|number| path(folder, *number)).collect()
 }
 
 /// The entries of a file, as far as it can be read.
@@ -224,6 +236,9 @@ pub(crate) fn read(file: &Path) -> Vec<Entry> {
             return entries;
         }
         let Ok(mut entry) = serde_json::from_slice::<Entry>(&line) else { return entries };
+        if matches!(&entry, Entry::Batch(wrote) if ThreadId::parse(&wrote.thread).is_none()) {
+            return entries;
+        }
         if let Entry::Value { length, bytes, .. } = &mut entry {
             let Ok(length) = u64::try_from(*length) else { return entries };
             let read = reader.by_ref().take(length + 1).read_to_end(bytes);
@@ -233,6 +248,25 @@ pub(crate) fn read(file: &Path) -> Vec<Entry> {
         }
         entries.push(entry);
     }
+}
+
+/// An entry as it stands in a file.
+fn line(entry: &Entry) -> std::io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(entry)?;
+    line.push(b'\n');
+    if let Entry::Value { bytes, .. } = entry {
+        line.extend_from_slice(bytes);
+        line.push(b'\n');
+    }
+    Ok(line)
+}
+
+fn path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{number}.journal"))
+}
+
+fn begin(folder: &Path, number: u64) -> std::io::Result<File> {
+    OpenOptions::new().append(true).create_new(true).mode(0o600).open(path(folder, number))
 }
 
 /// The numbers of a folder's files, in their order.
@@ -280,7 +314,7 @@ mod tests {
 
     fn batch(n: u64) -> Entry {
         let wrote = Wrote {
-            thread: format!("t{n}"),
+            thread: format!("abcdefghijklmnop-{n}"),
             before: n,
             records: vec!["a\nb".to_owned()],
             ..Wrote::default()
@@ -338,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn old_files_go_and_there_are_never_many() {
+    fn old_files_go_and_there_is_never_much() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::open(folder.path(), Duration::from_secs(3600)).unwrap();
         journal.note(&batch(1));
@@ -350,6 +384,22 @@ mod tests {
         journal.note(&batch(2));
         assert!(!file.exists(), "it is older than what is kept");
         assert_eq!(all(journal.folder()), [batch(2)]);
+        // One file holds what is kept of a large value, too; of many such the oldest go.
+        let large = value(&vec![7; usize::try_from(BYTES_MAX / 3).unwrap()]);
+        for _ in 0..5 {
+            journal.note(&large);
+        }
+        let bytes: u64 = files(journal.folder()).iter().map(|file| fs::metadata(file).unwrap().len()).sum();
+        assert!((BYTES_MAX / 3..=BYTES_MAX / 3 * 4).contains(&bytes), "{bytes}");
+    }
+
+    #[test]
+    fn what_names_no_thread_ends_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path(), Duration::from_secs(60)).unwrap();
+        journal.note(&batch(1));
+        journal.note(&Entry::Batch(Wrote { thread: "no thread".to_owned(), ..Wrote::default() }));
+        assert_eq!(all(journal.folder()), [batch(1)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The scripts, and the server that knows them: one that does not is met first.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use redis::{
     AsyncCommands, ErrorKind, FromRedisValue, RedisError, RedisResult, Script, ServerErrorKind, Value,
@@ -159,7 +159,7 @@ impl Inner {
         if self.link.has_met(&history) && self.is_known().await? {
             return Ok(());
         }
-        if let Some(journal) = &self.journal {
+        if self.journal.is_some() {
             tracing::warn!(
                 "this Redis is another one than before, or was started anew; what was written last is looked for"
             );
@@ -169,7 +169,7 @@ impl Inner {
                 self.hold_up().await?;
                 let run = self.run_of_server().await?;
                 let _shut = self.gate.write().await;
-                let healed = self.heal(&[journal.folder().to_path_buf()], false).await.map_err(|error| {
+                let healed = self.heal(&[], false).await.map_err(|error| {
                     RedisError::from((
                         ErrorKind::Io,
                         "what it forgot could not be put back",
@@ -193,10 +193,9 @@ impl Inner {
 
     /// At the start: what any process wrote here that has ended, and Redis has forgotten since, is put back.
     pub(crate) async fn begin(&self) -> Result<(), Error> {
-        let ours = self.journal.as_ref().map(|journal| journal.folder().to_path_buf());
-        let left = ours.as_ref().and_then(|ours| ours.parent()).map(journal::left).unwrap_or_default();
-        let folders: Vec<PathBuf> = left.iter().map(|left| left.folder.clone()).chain(ours).collect();
-        heal::tell(&self.heal(&folders, false).await?);
+        let ours = self.journal.as_ref().and_then(|ours| ours.folder().parent());
+        let left = ours.map(journal::left).unwrap_or_default();
+        heal::tell(&self.heal(&left, false).await?);
         let ready = async {
             self.come_by("").await?;
             self.teach().await
@@ -268,7 +267,7 @@ fn tried(answer: &Value) -> Option<Entry> {
 }
 
 /// A batch for the journal, if it was written.
-fn confirmed(wrote: &Wrote, answer: &Value) -> Option<Wrote> {
+pub(crate) fn confirmed(wrote: &Wrote, answer: &Value) -> Option<Wrote> {
     let answer = <Vec<String>>::from_redis_value(answer.clone()).ok()?;
     let (said, after) = (answer.first()?, answer.get(1)?);
     let after: u64 = after.parse().ok().filter(|_| said == "done")?;

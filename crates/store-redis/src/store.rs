@@ -48,7 +48,7 @@ const LOOK_AROUND: Duration = Duration::from_secs(15);
 const FULL: [u64; 3] = [75, 85, 95];
 
 /// The store on Redis. Any number of processes may have it open at the same time.
-pub struct Redis(Arc<Inner>, Vec<JoinHandle<()>>);
+pub struct Redis(pub(crate) Arc<Inner>, Vec<JoinHandle<()>>);
 
 pub(crate) struct Inner {
     pub(crate) link: Link,
@@ -123,12 +123,13 @@ impl Redis {
         Ok(missing)
     }
 
-    /// Puts back all that the journals in a folder know and Redis has forgotten.
+    /// Puts back all that the journals in a folder know and Redis has forgotten; those that a gateway writes are its own to look
+    /// through.
     ///
     /// # Errors
     /// `Away`.
     pub async fn heal(&self, folder: &Path) -> Result<Healed, Error> {
-        self.0.heal(&journal::places(&folder.join(&self.0.id)), true).await
+        self.0.heal(&journal::left(&folder.join(&self.0.id)), true).await
     }
 
     /// The server's version, and which master it is where sentinels name it.

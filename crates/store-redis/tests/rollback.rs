@@ -14,7 +14,7 @@ use std::{
 use agent::{Event, Home, Record, Seq, ThreadId, Version};
 use channel::{Address, ChannelName, Content, InboundKey, MessageRef, Outgoing, Place, Text, Timestamp};
 use store::{Batch, Claim, Error, SendState, SentQuery, Settle, Store, Wanted, Work};
-use store_redis::{Durability, JournalOptions, Options, Redis, Time};
+use store_redis::{Durability, Healed, JournalOptions, Options, Redis, Time};
 use tempfile::TempDir;
 use testkit::redis_server::RedisServer;
 use tokio::time::Instant;
@@ -289,9 +289,14 @@ async fn where_a_log_has_gone_on_people_are_heard_again() {
     assert!(healed.lost[0].contains("1 events from place 1"), "{healed:?}");
     assert!(healed.lost[1].contains("1 events from place 3"), "{healed:?}");
     assert_eq!(story(&plain, "a").await, ["one", "two", "said by a person"]);
-    // Said once more it is known.
-    plain.heal(world.journal.path()).await.unwrap();
-    assert_eq!(story(&plain, "a").await, ["one", "two", "said by a person"]);
+    // It is told once, and looked for no more; by whoever starts next neither.
+    assert!(plain.missing(world.journal.path()).await.unwrap().is_empty());
+    assert_eq!(plain.heal(world.journal.path()).await.unwrap(), Healed::default());
+    let next = world.open().await;
+    surely(&next, batch("a", "three")).await;
+    assert_eq!(story(&plain, "a").await, ["one", "two", "said by a person", "three"]);
+    // What is written at such a place now counts as any other.
+    assert!(next.missing(world.journal.path()).await.unwrap().is_empty());
 }
 
 /// A gateway that had lost nothing has met the new server before: the next one notices nevertheless.

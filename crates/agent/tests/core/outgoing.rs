@@ -51,7 +51,9 @@ fn a_card_of_an_unknown_agent_shows_no_argument() {
     let mut story = Story::new(&[]);
     let (id, _) = story.asks_approval("deploy", json!({ "version": "v1", "token": "hunter2" }));
     let press = Press { tickets: &Tickets::new([7; 32]), capabilities: &|_| None, secrets: &|_| None };
-    for message in outgoing(&story.thread, id.0, &press) {
+    let cards = outgoing(&story.thread, id.0, &press);
+    assert!(!cards.is_empty());
+    for message in cards {
         assert!(card(&message).fields.is_empty());
         assert!(card(&message).choices.iter().all(|choice| choice.form.is_empty()));
     }
