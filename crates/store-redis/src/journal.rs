@@ -88,7 +88,7 @@ pub(crate) struct Journal {
     /// A name of this place, that stays over restarts.
     name: String,
     writing: Mutex<Writing>,
-    _lock: File,
+    _lock: Lock,
 }
 
 struct Writing {
@@ -192,7 +192,7 @@ impl std::fmt::Debug for Journal {
 /// A journal that nobody writes, held so that nobody else puts back what is in it at the same time.
 pub(crate) struct Left {
     pub(crate) folder: PathBuf,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Left {
@@ -284,11 +284,21 @@ fn make(folder: &Path) -> std::io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-fn lock(folder: &Path) -> std::io::Result<Option<File>> {
+/// The lock of a place.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Said, and not left to the closing: a process that is just being started may hold a copy of the handle for a moment.
+        let _ = self.0.unlock();
+    }
+}
+
+fn lock(folder: &Path) -> std::io::Result<Option<Lock>> {
     let lock =
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("lock"))?;
     match lock.try_lock() {
-        Ok(()) => Ok(Some(lock)),
+        Ok(()) => Ok(Some(Lock(lock))),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error),
     }
