@@ -118,6 +118,8 @@ async fn files_come_along_and_what_does_not_says_why() {
     };
     upload("orders.csv", "text/csv", b"a,b\n1,2\n").await;
     upload("large.bin", "application/octet-stream", &[7; 3_000]).await;
+    // A file is fetched while its message is taken: only what was taken is sure to have been fetched with this scope.
+    world.inbox.taken_count(4).await;
     let without: Vec<&str> =
         simulator::slack::SCOPES.iter().copied().filter(|scope| *scope != "files:read").collect();
     world.control.scopes(&without).await.unwrap();
