@@ -410,8 +410,11 @@ async fn rebuild(assembled: Assembled) -> Result<(), String> {
     let board = at_rest(assembled, store, Arc::new(SystemClock)).await.map_err(|error| error.to_string())?;
     let Rebuilt { threads, woken, sent, dead, waiting, unreadable } =
         board.rebuild().await.map_err(|error| error.to_string())?;
+    if back > 0 {
+        print(&format!("put back from the journal: {back} writes\n"))?;
+    }
     print(&format!(
-        "put back from the journal: {back} writes\nmade again from the logs:\n  {threads} threads, {woken} of them with work\n  \
+        "made again from the logs:\n  {threads} threads, {woken} of them with work\n  \
          {sent} messages that were sent, {dead} that were given up, {waiting} that wait\n"
     ))?;
     let unread =

@@ -110,7 +110,7 @@ impl Archive {
     /// # Errors
     /// It cannot be made.
     pub fn make(&self) -> Result<(), ArchiveError> {
-        create_folders(&self.folder).map_err(|error| ArchiveError::io(&self.folder, &error))
+        store::folder::create(&self.folder).map_err(|error| ArchiveError::io(&self.folder, &error))
     }
 
     /// Writes members at the end of this month's file. They are on the disk when this returns; where it fails, the file is as
@@ -179,7 +179,7 @@ impl Archive {
             file.seek(SeekFrom::Start(end))?;
             file.write_all(bytes)?;
             file.sync_all()?;
-            if new { sync_folder(&self.folder) } else { Ok(()) }
+            if new { store::folder::sync(&self.folder) } else { Ok(()) }
         })();
         if let Err(error) = written {
             // Whatever of it is there goes again; where that fails too, the next one finds it and begins another file.
@@ -396,37 +396,4 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
         options.mode(0o600);
     }
     options
-}
-
-/// Makes a folder and those above it, and makes each new name durable in the folder above.
-fn create_folders(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let above = match folder.parent() {
-        Some(above) if !above.as_os_str().is_empty() => above.to_path_buf(),
-        Some(_) | None => PathBuf::from("."),
-    };
-    create_folders(&above)?;
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt;
-        builder.mode(0o700);
-    }
-    match builder.create(folder) {
-        Ok(()) => sync_folder(&above),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }

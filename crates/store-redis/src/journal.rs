@@ -9,7 +9,7 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{BufRead, BufReader, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::{Duration, SystemTime},
@@ -108,7 +108,7 @@ impl Journal {
         };
         for place in 1..=PLACES {
             let folder = folder.join(place.to_string());
-            make(&folder).map_err(|error| failed(&folder, &error))?;
+            store::folder::create(&folder).map_err(|error| failed(&folder, &error))?;
             let Some(lock) = lock(&folder).map_err(|error| failed(&folder, &error))? else { continue };
             let name = name(&folder).map_err(|error| failed(&folder, &error))?;
             let next = numbers(&folder).last().map_or(1, |last| last + 1);
@@ -277,11 +277,6 @@ fn numbers(folder: &Path) -> Vec<u64> {
         .collect();
     numbers.sort_unstable();
     numbers
-}
-
-fn make(folder: &Path) -> std::io::Result<()> {
-    // What people said stands in it.
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// The lock of a place.

@@ -13,6 +13,7 @@
 
 pub mod codec;
 mod embedded;
+pub mod folder;
 mod migrate;
 mod seam;
 

@@ -10,7 +10,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::{fault::explain, schema};
-use crate::Error;
+use crate::{Error, folder};
 
 /// How long a statement waits for another program, a `sqlite3` shell for instance, to let go of the file.
 const BUSY: Duration = Duration::from_secs(5);
@@ -26,10 +26,10 @@ pub(super) struct Identity(u64, u64);
 pub(super) fn create(path: &Path) -> Result<(), Error> {
     let away =
         |what: &Path, e: io::Error| Error::Away { why: format!("cannot make {}: {e}", what.display()) };
-    let folder = folder(path);
-    create_folders(&folder).map_err(|e| away(&folder, e))?;
+    let above = folder::above(path);
+    folder::create(&above).map_err(|e| away(&above, e))?;
     match private(OpenOptions::new().write(true).create_new(true)).open(path) {
-        Ok(file) => file.sync_all().and_then(|()| sync_folder(&folder)).map_err(|e| away(path, e)),
+        Ok(file) => file.sync_all().and_then(|()| folder::sync(&above)).map_err(|e| away(path, e)),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(e) => Err(away(path, e)),
     }
@@ -130,33 +130,6 @@ fn in_use(path: &Path, held: &mut File) -> Error {
     Error::InUse { path: path.display().to_string(), holder }
 }
 
-fn folder(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
-        Some(_) | None => PathBuf::from("."),
-    }
-}
-
-/// Makes a folder and those above it, and makes each new name durable in the folder above.
-fn create_folders(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let above = self::folder(folder);
-    create_folders(&above)?;
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt;
-        builder.mode(0o700);
-    }
-    match builder.create(folder) {
-        Ok(()) => sync_folder(&above),
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-        Err(e) => Err(e),
-    }
-}
-
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     {
@@ -164,14 +137,4 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
         options.mode(0o600);
     }
     options
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }
