@@ -224,6 +224,15 @@ impl World {
         }
     }
 
+    /// Waits until the gateway's log says this.
+    pub(crate) async fn until_logged(&self, words: &str) {
+        let began = Instant::now();
+        while !self.log().contains(words) {
+            assert!(began.elapsed() < SOON, "{words:?} is not in the log:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// The files that an agent's tools keep, with their contents.
     pub(crate) fn kept(&self, agent: &str) -> Vec<(PathBuf, String)> {
         let mut found = Vec::new();
