@@ -54,14 +54,17 @@ fn card() -> Card {
         style,
         comment: Comment::None,
         form: vec![],
+        reply: None,
     };
     Card {
         ticket: Ticket::new("k3fj2m9qx7ab4c5d-1.3.aaaaaaaaaaaaaaaa"),
+        code: String::new(),
         title: "Approve: refund".into(),
         text: "Ben asked for his money back.".into(),
         fields: vec![Field { label: "amount".into(), value: "120".into() }],
         choices: vec![choice("approve", Style::Primary), choice("reject", Style::Danger)],
         free_text: false,
+        progress: None,
         state: CardState::Open { deadline: Timestamp::constant(4_102_444_800, 0) },
     }
 }

@@ -274,9 +274,11 @@ mod tests {
             style,
             comment,
             form: Vec::new(),
+            reply: None,
         };
         Card {
             ticket: Ticket::new("k3f.abcdefghijklmnopqrstuvwxyz234567-abcdefghijk"),
+            code: String::new(),
             title: "Approve: refund".into(),
             text: "The customer says:\n<b>approve</b> \u{202e}now".into(),
             fields: vec![
@@ -292,6 +294,7 @@ mod tests {
                 choice("reject", "Do not run it", Style::Danger, Comment::Optional),
             ],
             free_text: false,
+            progress: None,
             state: CardState::Open { deadline: "2026-11-24T18:30:00Z".parse().unwrap() },
         }
     }

@@ -151,10 +151,12 @@ mod tests {
             style,
             comment,
             form,
+            reply: None,
         };
-        let amount = Input { id: "amount".into(), label: "amount".into(), value: "120".into() };
+        let amount = Input::line("amount", "amount", "120");
         Card {
             ticket: Ticket::new("k3fj2m9qx7ab4c5d-1.3.abcdefghijklmnop"),
+            code: String::new(),
             title: "Approve: refund".to_owned(),
             text: "Ben asked: <!channel> refund *me*".to_owned(),
             fields: vec![
@@ -167,6 +169,7 @@ mod tests {
                 choice("reject", Style::Danger, Comment::Optional, vec![]),
             ],
             free_text: true,
+            progress: None,
             state: CardState::Open { deadline: Timestamp::UNIX_EPOCH },
         }
     }

@@ -53,11 +53,13 @@ fn card() -> Card {
         style,
         comment,
         form,
+        reply: None,
     };
     let field = |label: &str, value: &str| Field { label: label.into(), value: value.into() };
-    let input = |id: &str, value: &str| Input { id: id.into(), label: id.into(), value: value.into() };
+    let input = |id: &str, value: &str| Input::line(id, id, value);
     Card {
         ticket: Ticket::new("k3fj2m9qx7ab4c5d-1.3.aaaaaaaaaaaaaaaa"),
+        code: String::new(),
         title: "Approve: refund".into(),
         text: "Ben asked for his money back.".into(),
         fields: vec![field("order", "4711"), field("amount", "120")],
@@ -73,6 +75,7 @@ fn card() -> Card {
             choice("reject", "Reject", Style::Danger, Comment::Optional, vec![]),
         ],
         free_text: false,
+        progress: None,
         state: CardState::Open { deadline: Timestamp::constant(4_102_444_800, 0) },
     }
 }

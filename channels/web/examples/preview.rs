@@ -63,11 +63,7 @@ async fn react(world: &World, inbound: &Inbound, number: usize) {
         Body::Text { text: words, .. } => match words.as_str() {
             "card" | "deploy v1.4 to production" => {
                 let Content::Card(mut asked) = card(&key, soon()) else { return };
-                let line = |field: &Field| Input {
-                    id: field.label.clone(),
-                    label: field.label.clone(),
-                    value: field.value.clone(),
-                };
+                let line = |field: &Field| Input::line(&field.label, &field.label, &field.value);
                 asked.choices.insert(
                     1,
                     Choice {
@@ -76,6 +72,7 @@ async fn react(world: &World, inbound: &Inbound, number: usize) {
                         style: Style::Plain,
                         comment: Comment::None,
                         form: asked.fields.iter().map(line).collect(),
+                        reply: None,
                     },
                 );
                 world.say(outgoing(&key, place, Content::Card(asked))).await;
@@ -95,6 +92,7 @@ async fn react(world: &World, inbound: &Inbound, number: usize) {
                     style: Style::Plain,
                     comment: Comment::None,
                     form: vec![],
+                    reply: None,
                 };
                 asked.choices = vec![other("a", "Meier, Bern"), other("b", "Meier, Basel")];
                 asked.free_text = true;

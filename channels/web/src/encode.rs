@@ -242,14 +242,12 @@ mod tests {
             style,
             comment,
             form: Vec::new(),
+            reply: None,
         };
-        let line = Input {
-            id: "version".to_owned(),
-            label: "version\u{202e}".to_owned(),
-            value: "v1.4\u{200b}\r\n<b>".to_owned(),
-        };
+        let line = Input::line("version", "version\u{202e}", "v1.4\u{200b}\r\n<b>");
         Content::Card(Card {
             ticket: Ticket::new("q1.abc"),
+            code: String::new(),
             title: "Approve: deploy".to_owned(),
             text: "Deploy <b>v1.4</b>?".to_owned(),
             fields: vec![Field {
@@ -263,6 +261,7 @@ mod tests {
                 choice("later", Style::Plain, Comment::None),
             ],
             free_text: true,
+            progress: None,
             state,
         })
     }

@@ -133,11 +133,13 @@ fn cards(
 ) -> Vec<Outgoing> {
     let card = |to: &Address| Card {
         ticket: press.tickets.mint(thread.id(), id, to),
+        code: String::new(),
         title: title(question),
         text: question.text.clone(),
         fields: fields(question, press),
         choices: choices(question, to, press),
         free_text: matches!(question.kind, QuestionKind::Question | QuestionKind::HandOver),
+        progress: None,
         state: state.clone(),
     };
     question
@@ -215,6 +217,7 @@ fn choices(question: &Question, to: &Address, press: &Press<'_>) -> Vec<Choice> 
         style,
         comment,
         form: Vec::new(),
+        reply: None,
     };
     match &question.kind {
         QuestionKind::Approval { tool, args, .. } => {

@@ -13,9 +13,7 @@ use crate::{agent::Agent, inert::clip, spec::ToolSpec};
 pub(crate) fn form(args: &Value, secret: &[String]) -> Vec<Input> {
     let Value::Object(args) = args else { return Vec::new() };
     let shown = args.iter().filter(|(name, _)| !secret.contains(name));
-    shown
-        .map(|(name, value)| Input { id: name.clone(), label: name.clone(), value: text_of(value) })
-        .collect()
+    shown.map(|(name, value)| Input::line(name, name, text_of(value))).collect()
 }
 
 /// The arguments with what was filled in, if they fit the tool.

@@ -22,7 +22,9 @@ pub use address::{
 pub use error::{Error, Kind as ErrorKind};
 pub use inbound::{Addressed, Attachment, Body, Inbound};
 pub use inert::inert;
-pub use outgoing::{Card, CardState, Choice, Comment, Content, Field, File, Input, Outgoing, Style, Text};
+pub use outgoing::{
+    Card, CardState, Choice, Comment, Content, Field, File, Input, InputKind, Outgoing, Style, Text,
+};
 pub use seam::{
     Accepted, Attempt, Capabilities, Channel, Correlation, Entry, Health, HealthState, Inbox, Ingress, Kind,
     Receipt, Said, Setup, Signal,

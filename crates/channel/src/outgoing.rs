@@ -57,6 +57,9 @@ pub struct Text {
 pub struct Card {
     /// The ticket that an answer must carry; whoever holds the card can name the question, no more.
     pub ticket: Ticket,
+    /// What people call the question by in words, shown as `#k3f`; none where it is empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub code: String,
     /// What it is about, in the gateway's words: `Approve: deploy`.
     pub title: String,
     /// What is asked, in the agent's words.
@@ -67,6 +70,9 @@ pub struct Card {
     pub choices: Vec<Choice>,
     /// Whether a text of one's own is an answer too.
     pub free_text: bool,
+    /// What has happened to it since it was asked, a sentence: `Approved by Ana; one more must approve.`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
     /// Where the question stands.
     pub state: CardState,
 }
@@ -91,21 +97,77 @@ pub struct Choice {
     pub style: Style,
     /// Whether a comment goes with it.
     pub comment: Comment,
-    /// What may be filled in before it is pressed; only where [`crate::Capabilities::forms`] says that the channel can
-    /// show it.
+    /// What may be filled in before it is pressed. A channel without [`crate::Capabilities::forms`] shows it as lines to
+    /// reply with, `id: value`, below [`Choice::reply`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub form: Vec<Input>,
+    /// What stands above the lines in such a reply, where that is not the choice's id: `approve`, or nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<String>,
 }
 
 /// One line of a form.
+///
+/// What was filled in comes back as text, whatever its kind; a channel refuses none of it, for whether it fits is not the
+/// channel's to say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
     /// Its id: what was filled in comes back under it.
     pub id: String,
     /// Its label.
     pub label: String,
-    /// What stands in it at first, whole.
+    /// What stands in it at first, whole, as it would come back.
     pub value: String,
+    /// How it is filled in.
+    #[serde(default, skip_serializing_if = "InputKind::is_line")]
+    pub kind: InputKind,
+    /// Whether it must be filled in.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub required: bool,
+    /// What else there is to say to whoever fills it in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Input {
+    /// A line that need not be filled in.
+    pub fn line(id: impl Into<String>, label: impl Into<String>, value: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            label: label.into(),
+            value: value.into(),
+            kind: InputKind::Line,
+            required: false,
+            hint: None,
+        }
+    }
+}
+
+/// How a line of a form is filled in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputKind {
+    /// A line of text.
+    #[default]
+    Line,
+    /// A longer text.
+    Lines,
+    /// A number, as JSON writes it.
+    Number,
+    /// `yes` or `no`.
+    YesNo,
+    /// One of these; none of them is empty, has several lines or stands there twice.
+    One(Vec<String>),
+    /// Some of these, or none, one a line in their order.
+    Several(Vec<String>),
+    /// A day: `2026-12-31`.
+    Date,
+}
+
+impl InputKind {
+    fn is_line(&self) -> bool {
+        *self == Self::Line
+    }
 }
 
 /// How a choice looks.

@@ -364,10 +364,12 @@ pub(crate) fn card(ticket: &str) -> Card {
         style,
         comment,
         form: Vec::new(),
+        reply: None,
     };
     let field = |label: &str, value: &str| Field { label: label.into(), value: value.into() };
     Card {
         ticket: Ticket::new(ticket),
+        code: String::new(),
         title: "Approve: refund".to_owned(),
         text: "Ben asked for his money back.".to_owned(),
         fields: vec![field("order", "4711"), field("amount", "120.00 EUR")],
@@ -376,6 +378,7 @@ pub(crate) fn card(ticket: &str) -> Card {
             choice("reject", "Reject", Style::Danger, Comment::Optional),
         ],
         free_text: false,
+        progress: None,
         // Far away: a channel may say how long there is left.
         state: CardState::Open { deadline: Timestamp::constant(4_102_444_800, 0) },
     }

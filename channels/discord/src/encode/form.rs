@@ -61,7 +61,7 @@ pub(crate) fn notice(text: &str) -> CreateInteractionResponse {
 }
 
 /// One argument. One that an input cannot hold, or that is beyond the fifth, stays as it is.
-fn value(Input { id, label, value }: &Input) -> Option<CreateInputText> {
+fn value(Input { id, label, value, .. }: &Input) -> Option<CreateInputText> {
     let id = format!("{VALUE}{id}");
     if chars(value) > VALUE_CHARS_MAX || chars(&id) > ID_CHARS_MAX {
         return None;

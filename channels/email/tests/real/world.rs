@@ -189,8 +189,14 @@ impl World {
 
 pub(crate) fn card(email: &Email, key: &str, contact: &str, ticket: &str) -> Outgoing {
     let place: Place = email.place(contact).unwrap();
-    let choice =
-        |id: &str, style, comment| Choice { id: id.into(), label: id.into(), style, comment, form: vec![] };
+    let choice = |id: &str, style, comment| Choice {
+        id: id.into(),
+        label: id.into(),
+        style,
+        comment,
+        form: vec![],
+        reply: None,
+    };
     Outgoing {
         key: DeliveryKey::new(key),
         to: Address { channel: ChannelName::new("support"), place },
@@ -200,6 +206,7 @@ pub(crate) fn card(email: &Email, key: &str, contact: &str, ticket: &str) -> Out
         amends: None,
         content: Content::Card(Card {
             ticket: Ticket::new(ticket),
+            code: String::new(),
             title: "Approve: refund".into(),
             text: "The customer asked.".into(),
             fields: vec![Field { label: "amount".into(), value: "120.00".into() }],
@@ -208,6 +215,7 @@ pub(crate) fn card(email: &Email, key: &str, contact: &str, ticket: &str) -> Out
                 choice("reject", Style::Danger, Comment::Optional),
             ],
             free_text: false,
+            progress: None,
             state: CardState::Open { deadline: "2026-11-24T10:00:00Z".parse().unwrap() },
         }),
         files: Vec::new(),

@@ -83,7 +83,7 @@ fn about(title: &str, text: &str) -> Vec<SlackBlock> {
 }
 
 /// One argument. One that an input cannot hold stays as it is, and the form says so.
-fn value(Input { id, label, value }: &Input) -> SlackBlock {
+fn value(Input { id, label, value, .. }: &Input) -> SlackBlock {
     let block = format!("{VALUE}{id}");
     if value.chars().count() > VALUE_CHARS_MAX || block.len() > BLOCK_ID_MAX {
         let note = format!("{label}: too long to be changed here; it stays as it is.");

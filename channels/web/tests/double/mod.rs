@@ -184,10 +184,12 @@ pub fn card(ticket: &str, state: CardState) -> Content {
         style,
         comment,
         form: Vec::new(),
+        reply: None,
     };
     let field = |label: &str, value: &str| Field { label: label.into(), value: value.into() };
     Content::Card(Card {
         ticket: Ticket::new(ticket),
+        code: String::new(),
         title: "Approve: deploy".to_owned(),
         text: "The release passed its checks. May I put it into production?".to_owned(),
         fields: vec![
@@ -200,6 +202,7 @@ pub fn card(ticket: &str, state: CardState) -> Content {
             choice("reject", "Reject", Style::Danger, Comment::Optional),
         ],
         free_text: false,
+        progress: None,
         state,
     })
 }

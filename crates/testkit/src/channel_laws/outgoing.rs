@@ -127,7 +127,7 @@ pub async fn a_form_brings_back_what_was_filled_in(rig: Box<dyn Rig>) {
         return;
     }
     let place = bench.channel.place(&bench.rig.contact()).expect("the person is a contact");
-    let line = |id: &str, value: &str| Input { id: id.into(), label: id.into(), value: value.into() };
+    let line = |id: &str, value: &str| Input::line(id, id, value);
     let note = "two\nlines, *bold* <b> & \"quotes\"";
     let form = vec![line("order", "4711"), line("amount", "120"), line("note", note)];
     let mut asked = card("k3fj2m9qx7ab4c5d-1.4.abcdefghijklmnop");
@@ -137,6 +137,7 @@ pub async fn a_form_brings_back_what_was_filled_in(rig: Box<dyn Rig>) {
         style: Style::Plain,
         comment: Comment::None,
         form,
+        reply: None,
     };
     asked.choices.insert(1, edit);
     bench.sends(&bench.outgoing(&place, Content::Card(asked.clone()))).await;
