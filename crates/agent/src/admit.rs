@@ -132,7 +132,7 @@ fn reply(
         return None;
     }
     let read = read(question, arrival, text)?;
-    if !guarded && !directory.may_answer(question, &inbound.from) {
+    if !guarded && directory.may_answer(question, &inbound.from, now).is_none() {
         return None;
     }
     let given = Given { read: Reading::Clear(read), words: text.to_owned(), how: How::Wrote };
@@ -219,7 +219,7 @@ fn may_approve(
     let Some(tool_spec) = spec.tools.get(tool) else {
         return Err(format!("there is no tool `{tool}` any more"));
     };
-    let judgement = judge(tool_spec, args);
+    let judgement = judge(directory, tool_spec, args);
     let approvers = if judgement.approvers.is_empty() { &spec.approvers } else { &judgement.approvers };
     match judgement.verdict {
         Verdict::Allow => Ok(()),
@@ -272,7 +272,7 @@ fn answer(
     let mut what = None;
     let why = if guarded && !inbound.from.verified.is_proven() {
         Why::Unverified
-    } else if !directory.may_answer(question, &inbound.from) {
+    } else if directory.may_answer(question, &inbound.from, now).is_none() {
         if inbound.from.verified.is_proven() { Why::NotPermitted } else { Why::Unverified }
     } else if guarded && arrival.correlation == Correlation::Ticket && !by_ticket {
         Why::NoTicket

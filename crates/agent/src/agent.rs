@@ -194,7 +194,8 @@ impl Agent {
                 flaws.push(source.flaw(&path, what, Some("name members or groups in `approvers`".into())));
                 continue;
             }
-            let desk_places = directory.desks.get(desk).map(Vec::as_slice).unwrap_or_default();
+            let desk_places =
+                directory.desks.get(desk).map(|desk| desk.places.as_slice()).unwrap_or_default();
             let reached =
                 desk_places.iter().any(|at| at.member.as_deref().is_none_or(|m| roster.contains(m)));
             if self.spec.ask_at != AskAt::Origin && !desk_places.is_empty() && !reached {
@@ -283,7 +284,7 @@ fn check_spec(source: Source<'_>, spec: &AgentSpec) -> Vec<Flaw> {
 }
 
 fn check_desk(source: Source<'_>, directory: &Directory, path: &[&str], desk: &str, flaws: &mut Vec<Flaw>) {
-    if directory.desks.get(desk).is_none_or(Vec::is_empty) {
+    if directory.desks.get(desk).is_none_or(|desk| desk.places.is_empty()) {
         let known = directory.desks.keys().cloned().collect::<Vec<_>>().join(", ");
         let remedy = format!("config.toml has the desks: {known}");
         flaws.push(source.flaw(

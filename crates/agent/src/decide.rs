@@ -177,7 +177,7 @@ impl Desk<'_> {
         if let Some(why) = self.loops(name, &hash) {
             return Step::Record(self.hand_over(&why));
         }
-        let judgement = judge(tool, args);
+        let judgement = judge(self.directory, tool, args);
         match judgement.verdict {
             Verdict::Allow => Step::Act(Call { id, tool: name.to_owned(), args: args.clone(), hash }),
             Verdict::Deny => self
@@ -251,7 +251,7 @@ impl Desk<'_> {
         if at_home {
             return home.into_iter().collect();
         }
-        let desk = self.directory.desks.get(desk).map(Vec::as_slice).unwrap_or_default();
+        let desk = self.directory.desks.get(desk).map(|desk| desk.places.as_slice()).unwrap_or_default();
         let may = |asked: &&AskedAt| asked.member.as_deref().is_none_or(|member| roster.contains(member));
         desk.iter().filter(may).cloned().collect()
     }
@@ -397,7 +397,7 @@ impl Desk<'_> {
             why.unwrap_or_else(|| "its end was not seen".into())
         );
         let kind = QuestionKind::Unknown { call: id, tool: call.tool.to_owned(), args: call.args.clone() };
-        let rule = spec.tools.get(call.tool).map(|tool| judge(tool, call.args));
+        let rule = spec.tools.get(call.tool).map(|tool| judge(self.directory, tool, call.args));
         let approvers = rule.as_ref().map(|rule| rule.approvers.clone()).filter(|names| !names.is_empty());
         let approvers = approvers.unwrap_or_else(|| spec.approvers.clone());
         let desk = rule.and_then(|rule| rule.desk).unwrap_or_else(|| spec.desk.clone());

@@ -2,31 +2,128 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use channel::{ChannelName, Person};
+use channel::{ChannelName, Person, Timestamp};
+use jiff::tz::TimeZone;
 
-use crate::event::{AskedAt, Audience, Question};
+use crate::{
+    calendar::{Days, Hours},
+    event::{AskedAt, Audience, Question},
+};
 
 /// The configured humans and where they are asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Directory {
-    /// Members by name, with their immutable id on each channel.
-    pub members: BTreeMap<String, BTreeMap<ChannelName, String>>,
+    /// Members by name.
+    pub members: BTreeMap<String, Member>,
     /// Groups by name, with the members in them, and roles of a platform: `CHANNEL:ROLE`.
     pub groups: BTreeMap<String, Vec<String>>,
-    /// Desks by name, with the places where their cards go.
-    pub desks: BTreeMap<String, Vec<AskedAt>>,
+    /// Desks by name.
+    pub desks: BTreeMap<String, Desk>,
+    /// For each severity the channels on which an approval of it may be decided.
+    pub severities: BTreeMap<String, Vec<ChannelName>>,
+}
+
+/// A human.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Their immutable id on each channel. No two members have the same.
+    pub ids: BTreeMap<ChannelName, String>,
+    /// When they are away.
+    pub away: Option<Days>,
+    /// The member who may answer in their place meanwhile. Whoever stands in for that one does not.
+    pub delegate: Option<String>,
+    /// When they want to be left alone.
+    pub quiet: Option<Hours>,
+    /// Where their days and hours are those of the clock.
+    pub time_zone: TimeZone,
+    /// The channels on which they want to be asked, the most wanted first.
+    pub prefers: Vec<ChannelName>,
+}
+
+impl Member {
+    /// A member with these ids, who is there at all times.
+    pub fn new(ids: impl IntoIterator<Item = (ChannelName, String)>) -> Self {
+        Self {
+            ids: ids.into_iter().collect(),
+            away: None,
+            delegate: None,
+            quiet: None,
+            time_zone: TimeZone::UTC,
+            prefers: Vec::new(),
+        }
+    }
+}
+
+/// Where people are asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Desk {
+    /// The members and groups who answer there; where there is nobody, whoever may answer the question anyway.
+    pub members: Vec<String>,
+    /// The places: members' own, and shared ones.
+    pub places: Vec<AskedAt>,
+}
+
+/// What somebody answers as.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The member who they are, if they are one.
+    pub member: Option<String>,
+    /// The member in whose stead they answer; none where it is for themselves.
+    pub instead_of: Option<String>,
 }
 
 impl Directory {
     /// The member that a person is. Names never decide, and a claimed id is nobody's.
     pub fn member(&self, person: &Person) -> Option<&str> {
-        if !person.verified.is_proven() {
-            return None;
-        }
+        self.named(person).filter(|_| person.verified.is_proven())
+    }
+
+    /// The member whose id this is, whether it is proven or claimed.
+    pub(crate) fn named(&self, person: &Person) -> Option<&str> {
         self.members
             .iter()
-            .find(|(_, identities)| identities.get(&person.channel) == Some(&person.id))
+            .find(|(_, member)| member.ids.get(&person.channel) == Some(&person.id))
             .map(|(name, _)| name.as_str())
+    }
+
+    /// Whether a name is a member's and no group's.
+    pub(crate) fn is_member(&self, name: &str) -> bool {
+        self.members.contains_key(name) && !self.groups.contains_key(name)
+    }
+
+    /// Whether two people are certainly the same human: the same identity, or two of the same member. What is only claimed is
+    /// nobody's.
+    pub fn same_human(&self, a: &Person, b: &Person) -> bool {
+        let proven = a.verified.is_proven() && b.verified.is_proven();
+        let same_id = a.channel == b.channel && a.id == b.id;
+        proven && (same_id || (self.member(a).is_some() && self.member(a) == self.member(b)))
+    }
+
+    /// Whether a member is away.
+    pub fn is_away(&self, member: &str, now: Timestamp) -> bool {
+        let member = self.members.get(member);
+        member.is_some_and(|member| member.away.is_some_and(|away| away.contain(now, &member.time_zone)))
+    }
+
+    /// Who stands in for a member, who is away.
+    pub fn stands_in(&self, member: &str, now: Timestamp) -> Option<&str> {
+        let delegate = self.members.get(member)?.delegate.as_deref()?;
+        (delegate != member && self.members.contains_key(delegate) && self.is_away(member, now))
+            .then_some(delegate)
+    }
+
+    /// Until when a member wants to be left alone, if they do now.
+    pub fn quiet_until(&self, member: &str, now: Timestamp) -> Option<Timestamp> {
+        let member = self.members.get(member)?;
+        member.quiet?.end(now, &member.time_zone)
+    }
+
+    /// Whether a member may give a question that these may answer to another one: who may answer it anyway, or their delegate.
+    pub fn may_delegate(&self, names: &[String], from: &str, to: &str) -> bool {
+        let delegate = self.members.get(from).and_then(|member| member.delegate.as_deref());
+        from != to
+            && self.members.contains_key(to)
+            && (self.roster(names).contains(to) || delegate == Some(to))
     }
 
     /// The members behind a list of members and groups. Unknown names are nobody.
@@ -54,7 +151,12 @@ impl Directory {
 
     /// Whether there could be anybody among these members and groups.
     pub(crate) fn is_somebody(&self, names: &[String]) -> bool {
-        !self.roster(names).is_empty() || self.roles(names).next().is_some()
+        !self.roster(names).is_empty() || self.has_roles(names)
+    }
+
+    /// Whether these groups name a role, so that only a platform knows who is in them.
+    pub(crate) fn has_roles(&self, names: &[String]) -> bool {
+        self.roles(names).next().is_some()
     }
 
     /// The roles that groups name.
@@ -62,17 +164,29 @@ impl Directory {
         names.iter().filter_map(|name| self.groups.get(name)).flatten().filter(|entry| entry.contains(':'))
     }
 
-    /// Where a desk is asked, and who may answer there: its members, or `others` where all its places are shared.
+    /// Where a desk is asked, and who may answer there: its members, or `others` where it has none.
     pub(crate) fn desk(&self, name: &str, others: &[String]) -> (Vec<AskedAt>, Vec<String>) {
-        let places = self.desks.get(name).cloned().unwrap_or_default();
-        let members: Vec<String> = places.iter().filter_map(|asked| asked.member.clone()).collect();
+        let Desk { places, members } = self.desks.get(name).cloned().unwrap_or_default();
         if members.is_empty() { (places, others.to_vec()) } else { (places, members) }
     }
 
-    /// Whether a person may answer a question. The one function for every path by which an answer comes.
+    /// What a person answers as where these may answer: for themselves, or in the stead of a member who is away. `None`:
+    /// they may not.
+    pub fn standing(&self, names: &[String], person: &Person, now: Timestamp) -> Option<Standing> {
+        let member = self.member(person);
+        if self.is_among(names, person) {
+            return Some(Standing { member: member.map(str::to_owned), instead_of: None });
+        }
+        let member = member?;
+        let absent =
+            self.roster(names).into_iter().find(|absent| self.stands_in(absent, now) == Some(member))?;
+        Some(Standing { member: Some(member.to_owned()), instead_of: Some(absent.to_owned()) })
+    }
+
+    /// Whether a person may answer a question, and what as. The one function for every path by which an answer comes.
     ///
     /// `requester` is the person whose request it is. An empty roster permits nobody.
-    pub fn may_answer(&self, question: &Question, person: &Person) -> bool {
+    pub fn may_answer(&self, question: &Question, person: &Person, now: Timestamp) -> Option<Standing> {
         let Audience { requester, members } = &question.audience;
         let is_requester = *requester
             && question.requester.as_ref().is_some_and(|who| {
@@ -80,7 +194,10 @@ impl Directory {
                     && who.id == person.id
                     && (person.verified.is_proven() || !who.verified.is_proven())
             });
-        is_requester || self.is_among(members, person)
+        if is_requester {
+            return Some(Standing { member: self.member(person).map(str::to_owned), instead_of: None });
+        }
+        self.standing(members, person, now)
     }
 }
 
@@ -94,7 +211,7 @@ mod tests {
     fn a_role_counts_where_the_platform_said_so_and_nowhere_else() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let mut directory = Directory::default();
-        directory.members.insert("ana".into(), BTreeMap::from([(ChannelName::new("chat"), "7".into())]));
+        directory.members.insert("ana".into(), Member::new([(ChannelName::new("chat"), "7".into())]));
         directory.groups.insert("finance".into(), names(&["ana", "chat:10/33"]));
         directory.groups.insert("ops".into(), names(&["ana"]));
         let person = |channel: &str, id: &str, roles: &[&str]| Person {

@@ -18,11 +18,13 @@ mod outgoing;
 mod revise;
 
 mod agent;
+mod calendar;
 mod directory;
 mod document;
 mod policy;
 mod route;
 mod spec;
+mod terms;
 mod ticket;
 
 mod inert;
@@ -42,9 +44,10 @@ mod lenient;
 
 pub use admit::{About, Arrival, Assigned, Named, admit, goes_on};
 pub use agent::Agent;
+pub use calendar::{Days, Hours};
 pub use canonical::{args_hash, canonical};
 pub use decide::{Call, Step, decide, escalate, lost};
-pub use directory::Directory;
+pub use directory::{Desk, Directory, Member, Standing};
 pub use document::{Flaw, Source, parse, read, read_part, read_what_is_sound, schema_of};
 pub use event::*;
 pub use extract::{Extracted, Extractor, Rejection};
@@ -60,5 +63,6 @@ pub use render::{render, render_reask};
 pub use route::{Route, Taken, Unverified, route};
 pub use snapshot::snapshot;
 pub use spec::*;
+pub use terms::{Bar, Like, Met, Missing, Otherwise, Quorum, Remember, Rung, Terms, Vote};
 pub use thread::{CallView, Phase, Run, Thread};
 pub use ticket::Tickets;

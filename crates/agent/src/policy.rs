@@ -1,9 +1,14 @@
 //! What may happen with a call: allow, ask, deny.
 
+use channel::Span;
 use minijinja::{Environment, UndefinedBehavior, context, value::Serde};
 use serde_json::Value;
 
-use crate::spec::{Risk, ToolSpec, Verdict};
+use crate::{
+    directory::Directory,
+    spec::{Risk, ToolSpec, Verdict},
+    terms::Terms,
+};
 
 /// What the policy says of one call, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +19,10 @@ pub struct Judgement {
     pub approvers: Vec<String>,
     /// Where to ask, if the rule says.
     pub desk: Option<String>,
+    /// How long to wait, if the rule says.
+    pub deadline: Option<Span>,
+    /// How it is approved.
+    pub terms: Terms,
     /// Which rule decided.
     pub because: String,
 }
@@ -21,8 +30,8 @@ pub struct Judgement {
 /// Judges a call. The first rule that fits decides; without one, a tool of high risk is asked about.
 ///
 /// A rule whose condition cannot be computed for these arguments fails closed: a human is asked, unless the rule
-/// itself would deny.
-pub fn judge(spec: &ToolSpec, args: &Value) -> Judgement {
+/// itself would deny. A severity that is not configured is decided on no channel.
+pub fn judge(directory: &Directory, spec: &ToolSpec, args: &Value) -> Judgement {
     for (n, rule) in spec.policy.iter().enumerate() {
         let (verdict, because) = match rule.when.as_deref().map(|when| holds(when, args)) {
             None => (rule.then, format!("policy[{n}]")),
@@ -35,7 +44,15 @@ pub fn judge(spec: &ToolSpec, args: &Value) -> Judgement {
                 (verdict, format!("policy[{n}] cannot be computed: {why}"))
             }
         };
-        return Judgement { verdict, approvers: rule.approvers.clone(), desk: rule.desk.clone(), because };
+        let channels = |severity: &String| directory.severities.get(severity).cloned().unwrap_or_default();
+        return Judgement {
+            verdict,
+            approvers: rule.approvers.clone(),
+            desk: rule.desk.clone(),
+            deadline: rule.deadline,
+            terms: rule.terms(rule.severity.as_ref().map(channels)),
+            because,
+        };
     }
     let verdict = match spec.risk {
         Risk::Low => Verdict::Allow,
@@ -43,7 +60,7 @@ pub fn judge(spec: &ToolSpec, args: &Value) -> Judgement {
     };
     let because =
         format!("no rule fits, and risk = \"{}\"", if spec.risk == Risk::Low { "low" } else { "high" });
-    Judgement { verdict, approvers: Vec::new(), desk: None, because }
+    Judgement { verdict, approvers: Vec::new(), desk: None, deadline: None, terms: Terms::default(), because }
 }
 
 /// Whether a condition can be read at all; the error is one sentence.
@@ -91,12 +108,16 @@ mod tests {
             (json!({}), Verdict::Deny),
             (json!({ "amount": "many" }), Verdict::Deny),
         ] {
-            assert_eq!(judge(&tool(rules.clone(), "low"), &args).verdict, verdict, "{args}");
+            assert_eq!(
+                judge(&Directory::default(), &tool(rules.clone(), "low"), &args).verdict,
+                verdict,
+                "{args}"
+            );
         }
         let only_ask = json!([{ "when": "args.amount > 100", "then": "allow" }]);
-        assert_eq!(judge(&tool(only_ask, "low"), &json!({})).verdict, Verdict::Ask);
-        assert_eq!(judge(&tool(json!([]), "low"), &json!({})).verdict, Verdict::Allow);
-        assert_eq!(judge(&tool(json!([]), "high"), &json!({})).verdict, Verdict::Ask);
+        assert_eq!(judge(&Directory::default(), &tool(only_ask, "low"), &json!({})).verdict, Verdict::Ask);
+        assert_eq!(judge(&Directory::default(), &tool(json!([]), "low"), &json!({})).verdict, Verdict::Allow);
+        assert_eq!(judge(&Directory::default(), &tool(json!([]), "high"), &json!({})).verdict, Verdict::Ask);
     }
 
     #[test]

@@ -4,12 +4,15 @@
 
 use std::collections::BTreeMap;
 
-use channel::Span;
+use channel::{ChannelName, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::prompt::{Output, Role};
+use crate::{
+    prompt::{Output, Role},
+    terms::{Otherwise, Quorum, Remember, Rung, Terms},
+};
 
 /// An agent: which model, which tools, what it may do, when it stops.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,6 +38,12 @@ pub struct AgentSpec {
     /// How long a question waits.
     #[serde(default = "defaults::question_deadline")]
     pub question_deadline: Span,
+    /// What becomes of a message that comes while a question is open.
+    #[serde(default)]
+    pub while_waiting: WhileWaiting,
+    /// How many questions may be open at once in a conversation.
+    #[serde(default = "defaults::questions_max")]
+    pub questions_max: u32,
     /// The messages sent to the model, in this order.
     #[serde(default = "defaults::messages")]
     pub messages: Vec<MessageSpec>,
@@ -66,6 +75,19 @@ pub enum AskAt {
     Origin,
     /// Always at the desk.
     Desk,
+}
+
+/// What becomes of a message that comes while a question is open, and that is no answer to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WhileWaiting {
+    /// It waits until the question is settled.
+    #[default]
+    Queue,
+    /// The agent thinks about it at once; the question stays open.
+    Consider,
+    /// The question is closed, and the agent goes on with the message.
+    Cancel,
 }
 
 /// One message to the model.
@@ -159,6 +181,9 @@ pub struct ToolSpec {
     /// Names of arguments that people and logs must not see.
     #[serde(default)]
     pub secret: Vec<String>,
+    /// Whether its effect leaves the house and cannot be taken back: a mail, a payment. Each such call is asked for by itself.
+    #[serde(default)]
+    pub outward: bool,
     /// Rules, in order; the first that fits decides.
     #[serde(default)]
     pub policy: Vec<PolicyRule>,
@@ -259,6 +284,46 @@ pub struct PolicyRule {
     /// The desk to ask at, instead of the agent's.
     #[serde(default)]
     pub desk: Option<String>,
+    /// How many must approve: a number of different people; `all` of the approvers; `each`: for every name in `approvers` one,
+    /// and each time somebody else.
+    #[serde(default)]
+    pub quorum: Quorum,
+    /// Whether the person whose request it is may approve it, if they are an approver.
+    #[serde(default = "defaults::yes")]
+    pub requester_may_approve: bool,
+    /// How long this approval waits, instead of the agent's `approval_deadline`.
+    #[serde(default)]
+    pub deadline: Option<Span>,
+    /// What happens when it was not decided by then.
+    #[serde(default)]
+    pub otherwise: Otherwise,
+    /// Who was asked and has not answered is asked again so long after the question: `["30m", "2h"]`.
+    #[serde(default)]
+    pub remind: Vec<Span>,
+    /// A name under [severities] in `config.toml`: the channels on which this may be decided. Without, on every channel.
+    #[serde(default)]
+    pub severity: Option<String>,
+    /// Further desks to ask at as time passes, in this order.
+    #[serde(default)]
+    pub escalate: Vec<Rung>,
+    /// Whoever approves may approve further calls like this one for a while: for how long, and what must be like it.
+    #[serde(default)]
+    pub remember: Option<Remember>,
+}
+
+impl PolicyRule {
+    /// The terms of an approval by this rule; where it may be decided stands under a severity's name.
+    pub fn terms(&self, decided_on: Option<Vec<ChannelName>>) -> Terms {
+        Terms {
+            quorum: self.quorum,
+            requester_may: self.requester_may_approve,
+            decided_on,
+            otherwise: self.otherwise,
+            remind: self.remind.clone(),
+            ladder: self.escalate.clone(),
+            remember: self.remember.clone(),
+        }
+    }
 }
 
 /// What a policy says of a call.
@@ -326,6 +391,12 @@ mod defaults {
     }
     pub(super) fn question_deadline() -> Span {
         Span::seconds(72 * 3600)
+    }
+    pub(super) fn questions_max() -> u32 {
+        5
+    }
+    pub(super) fn yes() -> bool {
+        true
     }
     pub(super) fn messages() -> Vec<MessageSpec> {
         vec![

@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
-use agent::{Agent, AskedAt, Directory, Flaw, Source, Tickets, parse, read_what_is_sound};
-use channel::{Address, Channel, ChannelName, Place, Setup};
+use agent::{Agent, Directory, Flaw, Source, Tickets, parse, read_what_is_sound};
+use channel::{Channel, ChannelName, Setup};
 use model::Model;
 use runtime::{Archive, Board, Library, Retention, Serving, Settings, serve};
 use secrecy::SecretString;
@@ -19,6 +19,7 @@ use tool::{Standard, ToolSettings};
 use crate::{
     channels::{kinds, without_kind},
     config::{Config, RetentionSpec, RuntimeSpec},
+    people::directory,
 };
 
 /// The largest file of an agent that is read, in bytes.
@@ -73,7 +74,8 @@ pub fn assemble(path: &Path) -> Result<Assembled, Vec<Flaw>> {
 
     let channels = bench.channels(&config);
     let (models, notes) = bench.models(&config);
-    let directory = bench.directory(&config, &channels);
+    let (directory, mut wrong) = directory(source, &config, &channels);
+    bench.flaws.append(&mut wrong);
     let names: BTreeSet<String> = config.models.keys().cloned().collect();
     let agents = bench.agents(&config, &directory, &names);
     bench.routes(&config);
@@ -262,117 +264,6 @@ impl Bench<'_> {
         notes.sort();
         notes.dedup();
         (models, notes)
-    }
-
-    fn directory(
-        &mut self,
-        config: &Config,
-        channels: &BTreeMap<ChannelName, Arc<dyn Channel>>,
-    ) -> Directory {
-        let mut directory = Directory { groups: config.groups.clone(), ..Directory::default() };
-        for (name, ids) in &config.members {
-            let mut identities = BTreeMap::new();
-            for (channel, id) in ids {
-                if !config.channels.contains_key(channel) {
-                    let remedy = "the keys of a member are names of channels under [channels]";
-                    self.flaw(
-                        &["members", name, channel],
-                        format!("there is no channel `{channel}`"),
-                        remedy,
-                    );
-                }
-                identities.insert(ChannelName::new(channel), id.clone());
-            }
-            directory.members.insert(name.clone(), identities);
-            if config.groups.contains_key(name) {
-                self.flaw(
-                    &["groups", name],
-                    "a group and a member have this name",
-                    "give one of them another",
-                );
-            }
-        }
-        for (name, members) in &config.groups {
-            for (n, member) in members.iter().enumerate() {
-                let place = n.to_string();
-                match member.split_once(':') {
-                    Some((channel, role)) if !config.channels.contains_key(channel) || role.is_empty() => {
-                        let what = format!("`{member}` is no role: there is no channel `{channel}`");
-                        self.flaw(
-                            &["groups", name, &place],
-                            what,
-                            "write a channel under [channels], `:` and the role's id",
-                        );
-                    }
-                    None if !config.members.contains_key(member) => {
-                        let what = format!("there is no member `{member}`");
-                        self.flaw(&["groups", name, &place], what, "add them under [members]");
-                    }
-                    Some(_) | None => {}
-                }
-            }
-        }
-        for (name, desk) in &config.desks {
-            let places = self.desk(name, desk, &directory, &config.channels, channels);
-            directory.desks.insert(name.clone(), places);
-        }
-        directory
-    }
-
-    fn desk(
-        &mut self,
-        name: &str,
-        desk: &crate::config::DeskSpec,
-        directory: &Directory,
-        configured: &BTreeMap<String, Value>,
-        channels: &BTreeMap<ChannelName, Arc<dyn Channel>>,
-    ) -> Vec<AskedAt> {
-        if name == "origin" {
-            self.flaw(
-                &["desks", name],
-                "`origin` means the place a request came from",
-                "choose another name",
-            );
-        }
-        let via = ChannelName::new(&desk.via);
-        if !configured.contains_key(&desk.via) {
-            let what = format!("there is no channel `{via}`");
-            self.flaw(&["desks", name, "via"], what, "name one of [channels]");
-        }
-        for (n, member) in desk.members.iter().enumerate() {
-            if !directory.members.contains_key(member) && !directory.groups.contains_key(member) {
-                let place = n.to_string();
-                let what = format!("there is no member or group `{member}`");
-                self.flaw(&["desks", name, "members", &place], what, "add them under [members] or [groups]");
-            }
-        }
-        let mut places = Vec::new();
-        for member in directory.roster(&desk.members) {
-            let id = match directory.members.get(member).and_then(|ids| ids.get(&via)) {
-                Some(id) => id.as_str(),
-                // That the channel is not there was just told.
-                None if !configured.contains_key(&desk.via) => member,
-                None => {
-                    let what = format!("{member} has no id on the channel `{via}`");
-                    self.flaw(&["desks", name], what, format!("add {via} = \"…\" to [members.{member}]"));
-                    continue;
-                }
-            };
-            // A channel that is not sound was reported already; what hangs on it is no fault of its own.
-            let minted = channels.get(&via).map_or_else(|| Ok(Place::new(id)), |channel| channel.place(id));
-            match minted {
-                Ok(place) => {
-                    let at = Address { channel: via.clone(), place };
-                    places.push(AskedAt { at, member: Some(member.to_owned()) });
-                }
-                Err(error) => {
-                    let remedy =
-                        error.remedy.unwrap_or_else(|| "write the id as the channel knows it".into());
-                    self.flaw(&["members", member, via.as_str()], error.what, remedy);
-                }
-            }
-        }
-        places
     }
 
     fn agents(&mut self, config: &Config, directory: &Directory, models: &BTreeSet<String>) -> Vec<Agent> {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use agent::Route;
+use agent::{Days, Hours, Route};
 use channel::Span;
 use model::{ModelSettings, ProviderSettings};
 use runtime::Settings;
@@ -44,15 +44,18 @@ pub struct Config {
     /// Which agent takes a message: the first that fits.
     #[serde(default)]
     pub routes: Vec<Route>,
-    /// People: for each, their immutable id on each channel.
+    /// People.
     #[serde(default)]
-    pub members: BTreeMap<String, BTreeMap<String, String>>,
+    pub members: BTreeMap<String, MemberSpec>,
     /// Groups of members.
     #[serde(default)]
     pub groups: BTreeMap<String, Vec<String>>,
     /// Places where people are asked.
     #[serde(default)]
     pub desks: BTreeMap<String, DeskSpec>,
+    /// For each severity that a policy may name, the channels on which an approval of it may be decided.
+    #[serde(default)]
+    pub severities: BTreeMap<String, Vec<String>>,
     /// Providers of language models.
     #[serde(default)]
     pub providers: BTreeMap<String, ProviderSettings>,
@@ -174,14 +177,51 @@ pub struct HealthSpec {
     pub listen: Option<SocketAddr>,
 }
 
-/// A place where people are asked: each member's own place on a channel.
+/// A human: their immutable id on each channel, by the channel's name, and when and where they want to be asked.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct MemberSpec {
+    /// The days on which they are away, `2026-12-01/2026-12-14`, the last one too.
+    #[serde(default)]
+    pub away: Option<Days>,
+    /// The member who may answer in their place while they are away.
+    #[serde(default)]
+    pub delegate: Option<String>,
+    /// The hours in which they are not asked, `22:00-07:00`.
+    #[serde(default)]
+    pub quiet: Option<Hours>,
+    /// Where their days and hours are those of the clock, `Europe/Berlin`.
+    #[serde(default = "defaults::time_zone")]
+    pub time_zone: String,
+    /// The channels on which they want to be asked, the most wanted first.
+    #[serde(default)]
+    pub prefers: Vec<String>,
+    /// Their immutable id on each channel.
+    #[serde(flatten)]
+    pub ids: BTreeMap<String, String>,
+}
+
+impl MemberSpec {
+    /// The keys that are no channel's name.
+    pub(crate) const RESERVED: [&str; 5] = ["away", "delegate", "quiet", "time_zone", "prefers"];
+}
+
+/// Where people are asked: each member's own place on a channel, and shared places.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeskSpec {
-    /// Members and groups.
+    /// Members and groups who answer there. Where there are none, whoever may answer a question anyway.
+    #[serde(default)]
     pub members: Vec<String>,
-    /// The channel on which they are asked. Each of them needs an id on it.
-    pub via: String,
+    /// The channel on which each member is asked; of several in a list, the first that they prefer and have an id on. Without, only
+    /// the rooms are asked.
+    #[serde(default)]
+    pub via: Option<OneOrMany>,
+    /// Whether each member is asked on all channels of the list at once.
+    #[serde(default)]
+    pub mirror: bool,
+    /// Shared places, by channel, each as the channel knows it.
+    #[serde(default)]
+    pub rooms: BTreeMap<String, String>,
 }
 
 /// Numbers of the runtime.
@@ -259,5 +299,8 @@ mod defaults {
     }
     pub(super) fn state() -> PathBuf {
         "state".into()
+    }
+    pub(super) fn time_zone() -> String {
+        "UTC".into()
     }
 }

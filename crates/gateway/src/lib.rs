@@ -9,6 +9,7 @@ mod config;
 mod connect;
 mod health;
 mod manifest;
+mod people;
 mod storage;
 mod story;
 
@@ -16,7 +17,8 @@ pub use assemble::{Assembled, assemble, start};
 pub use channels::kinds;
 pub use cli::{Cli, Command, StoreCommand, ThreadsCommand, main};
 pub use config::{
-    Config, DeskSpec, DurabilitySpec, HealthSpec, OneOrMany, RetentionSpec, RuntimeSpec, StoreSpec,
+    Config, DeskSpec, DurabilitySpec, HealthSpec, MemberSpec, OneOrMany, RetentionSpec, RuntimeSpec,
+    StoreSpec,
 };
 pub use manifest::KindCommand;
 pub use storage::{Opened, open, open_to_read};

@@ -8,8 +8,8 @@ use channel::{Body, Content, Correlation, Inbound, Person, Ticket};
 use serde_json::json;
 
 use crate::support::{
-    NATIVE, Story, TICKET, act, agent, ask, by_gateway, claimed, directory, home, inbound, no_args, place,
-    press, proven, text, user, with_ticket,
+    NATIVE, Story, TICKET, act, agent, ask, at, by_gateway, claimed, directory, home, inbound, no_args,
+    place, press, proven, text, user, with_ticket,
 };
 
 /// How an inbound names a question: the shell has checked the ticket, if it carries one for this question.
@@ -556,14 +556,15 @@ fn who_may_answer_at_the_edges() {
         (own, Some(proven("mail", "")), &proven("web", ""), false),
     ] {
         let asked = question(requester.clone(), audience.clone());
-        assert_eq!(directory.may_answer(&asked, person), may, "{audience:?} {requester:?} {person:?}");
+        let standing = directory.may_answer(&asked, person, at(0));
+        assert_eq!(standing.is_some(), may, "{audience:?} {requester:?} {person:?}");
     }
     let nobody = Directory::default();
-    assert!(!nobody.may_answer(&question(None, members(&["ana", ""])), &proven("mail", "")));
+    assert!(nobody.may_answer(&question(None, members(&["ana", ""])), &proven("mail", ""), at(0)).is_none());
     // A group that carries a member's name is the group: the roster does not fall back to the member.
     let mut shadowed = directory.clone();
     shadowed.groups.insert("ana".into(), vec!["ben".into()]);
-    assert!(!shadowed.may_answer(&question(None, members(&["ana"])), &ana));
+    assert!(shadowed.may_answer(&question(None, members(&["ana"])), &ana, at(0)).is_none());
     assert_eq!(shadowed.member(&ana), Some("ana"));
     assert_eq!(directory.member(&claimed("mail", "ana@corp.example")), None);
 }

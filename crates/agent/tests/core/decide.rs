@@ -31,7 +31,7 @@ fn hands_over(events: &[Event], because: &str) {
     assert!(why.contains(because), "{why:?} does not say {because:?}");
     assert!(question.text.contains(because), "{}", question.text);
     assert_eq!(question.kind, QuestionKind::HandOver);
-    assert_eq!(question.asked, directory().desks["operators"]);
+    assert_eq!(question.asked, directory().desks["operators"].places);
     assert_eq!(question.audience.members, ["ana", "ben"]);
     assert_eq!((&reply.to, &reply.by), (&home(), &Author::Gateway));
 }
@@ -236,7 +236,7 @@ fn a_question_goes_home_or_to_a_desk_and_nowhere_else() {
     let mut story = Story::new(&[]);
     let events = story.wants(ask("which?", Some("finance"), &[]));
     let question = asked(&events);
-    assert_eq!(question.asked, directory().desks["finance"]);
+    assert_eq!(question.asked, directory().desks["finance"].places);
     assert_eq!(
         (question.audience.requester, &question.audience.members[..]),
         (false, &["cleo".to_owned()][..])

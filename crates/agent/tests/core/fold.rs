@@ -707,7 +707,9 @@ fn was_permitted(thread: &Thread, place: usize, started: &Started) -> bool {
             }
             QuestionKind::Question | QuestionKind::HandOver => false,
         };
-        about_it && answer.by.verified.is_proven() && DIRECTORY.may_answer(question, &answer.by)
+        about_it
+            && answer.by.verified.is_proven()
+            && DIRECTORY.may_answer(question, &answer.by, at(0)).is_some()
     })
 }
 
@@ -732,7 +734,7 @@ proptest! {
                     }
                     prop_assert!(thread.starts(started.call) <= 3);
                     let again = matches!(thread.event(started.call.0), Some(Event::Asked(_)));
-                    match judge(spec, &started.args).verdict {
+                    match judge(&DIRECTORY, spec, &started.args).verdict {
                         Verdict::Deny => prop_assert!(false, "{} is forbidden", started.tool),
                         Verdict::Allow if !again => {}
                         Verdict::Ask | Verdict::Allow => prop_assert!(

@@ -162,7 +162,7 @@ fn refund(amount: i64) -> (Story, QuestionId, CallId) {
 fn finance(story: &Story, id: QuestionId) -> Person {
     let roster =
         story.directory.roster(&story.question(id).audience.members).into_iter().next().unwrap().to_owned();
-    let (channel, name) = story.directory.members[&roster].iter().next().unwrap();
+    let (channel, name) = story.directory.members[&roster].ids.iter().next().unwrap();
     proven(channel.as_str(), name)
 }
 
@@ -327,7 +327,7 @@ policy = [
     let names = ["operators".to_owned(), "finance".to_owned()];
     let (operators, finance) = (story.directory.roster(&names[..1]), story.directory.roster(&names[1..]));
     let only = operators.difference(&finance).next().expect("somebody of the operators is not in finance");
-    let (channel, name) = story.directory.members[*only].iter().next().unwrap();
+    let (channel, name) = story.directory.members[*only].ids.iter().next().unwrap();
     let from = proven(channel.as_str(), name);
     let (refused, what) = why(&story.comes(from.clone(), edits(&[("amount", "5000")]), Some(id)));
     assert_eq!(refused, Why::Unfit);

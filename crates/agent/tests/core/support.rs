@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use agent::{
-    Acted, Agent, Answer, AskedAt, Author, CallId, Decision, Directory, Event, Failure, Fault, FaultKind,
-    Heard, Home, How, Intent, Outcome, Phase, Question, QuestionId, QuestionKind, Record, Reply, Routed, Seq,
-    Started, Step, Thought, Thread, ThreadId, Usage, Version, args_hash, decide,
+    Acted, Agent, Answer, AskedAt, Author, CallId, Decision, Desk, Directory, Event, Failure, Fault,
+    FaultKind, Heard, Home, How, Intent, Member, Outcome, Phase, Question, QuestionId, QuestionKind, Record,
+    Reply, Routed, Seq, Started, Step, Thought, Thread, ThreadId, Usage, Version, args_hash, decide,
 };
 use channel::{
     Address, Addressed, Body, ChannelName, Correlation, Inbound, InboundKey, MessageRef, Person, Place,
@@ -135,14 +135,16 @@ pub(crate) fn load(files: BTreeMap<String, String>) -> Agent {
 pub(crate) fn directory() -> Directory {
     let member = |name: &str, ids: &[(&str, &str)]| {
         let ids = ids.iter().map(|(channel, id)| (ChannelName::new(*channel), (*id).to_owned()));
-        (name.to_owned(), ids.collect())
+        (name.to_owned(), Member::new(ids))
     };
     let desk = |name: &str, places: &[(&str, &str, Option<&str>)]| {
         let asked = places.iter().map(|(channel, at, member)| AskedAt {
             at: place(channel, at),
             member: member.map(str::to_owned),
         });
-        (name.to_owned(), asked.collect())
+        let places: Vec<AskedAt> = asked.collect();
+        let members = places.iter().filter_map(|asked| asked.member.clone()).collect();
+        (name.to_owned(), Desk { members, places })
     };
     let group =
         |name: &str, members: &[&str]| (name.to_owned(), members.iter().map(|m| (*m).to_owned()).collect());
@@ -166,6 +168,7 @@ pub(crate) fn directory() -> Directory {
             desk("hall", &[("web", "hall", None)]),
             desk("empty", &[]),
         ]),
+        ..Directory::default()
     }
 }
 

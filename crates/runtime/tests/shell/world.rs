@@ -11,8 +11,8 @@ use std::{
 };
 
 use agent::{
-    Agent, AskedAt, Decision, Directory, Event, Home, Intent, Outcome, Question, QuestionId, Record, Route,
-    Thread, ThreadId, Tickets, Unverified, Version,
+    Agent, AskedAt, Decision, Desk, Directory, Event, Home, Intent, Member, Outcome, Question, QuestionId,
+    Record, Route, Thread, ThreadId, Tickets, Unverified, Version,
 };
 use channel::{
     Address, Addressed, Body, Capabilities, Channel, ChannelName, Correlation, Health, Inbound, InboundKey,
@@ -337,15 +337,17 @@ pub(crate) fn any_route() -> Route {
 fn directory() -> Directory {
     let (chat, mail) = (ChannelName::new("chat"), ChannelName::new("mail"));
     let ids = |ids: &[(&ChannelName, &str)]| {
-        ids.iter().map(|(channel, id)| ((*channel).clone(), (*id).to_owned())).collect()
+        Member::new(ids.iter().map(|(channel, id)| ((*channel).clone(), (*id).to_owned())))
     };
-    let desk = AskedAt { at: address("mail", "ana@corp"), member: Some("ana".to_owned()) };
+    let place = AskedAt { at: address("mail", "ana@corp"), member: Some("ana".to_owned()) };
+    let desk = Desk { members: vec!["ana".to_owned()], places: vec![place] };
     Directory {
         members: BTreeMap::from([
             ("ana".to_owned(), ids(&[(&chat, "ana"), (&mail, "ana@corp")])),
             ("ben".to_owned(), ids(&[(&chat, "ben")])),
         ]),
         groups: BTreeMap::from([("operators".to_owned(), vec!["ana".to_owned()])]),
-        desks: BTreeMap::from([("operators".to_owned(), vec![desk])]),
+        desks: BTreeMap::from([("operators".to_owned(), desk)]),
+        ..Directory::default()
     }
 }
