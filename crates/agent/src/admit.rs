@@ -8,18 +8,24 @@ use serde_json::Value;
 use crate::{
     agent::Agent,
     canonical::args_hash,
-    directory::Directory,
+    directory::{Directory, Standing},
     event::{
-        Answer, Author, Decision, Edit, Event, Heard, HeardFile, How, Question, QuestionKind, Refusal, Reply,
-        Routed, Why,
+        Answer, AskedAgain, Author, Ballot, Because, Decision, Deferral, Deferring, Edit, Event, Heard,
+        HeardFile, How, Question, QuestionKind, Refusal, Reply, Routed, Speech, Why,
     },
-    grammar::{self, EDIT},
-    id::QuestionId,
+    grammar::{self, EDIT, MORE, MORE_TEXT, MORE_WHAT, TAKE, Wish},
+    id::{QuestionId, Seq},
+    inert::clip,
     policy::judge,
     revise::revise,
     spec::Verdict,
+    terms::{Bar, Quorum, Vote},
     thread::{Phase, Thread},
+    ticket::short_code,
 };
+
+/// The longest text that is asked back, in characters.
+const ASKED_BACK_MAX: usize = 4_000;
 
 /// An inbound, and what the shell found out about it.
 #[derive(Clone)]
@@ -30,6 +36,8 @@ pub struct Arrival<'a> {
     pub files: Vec<HeardFile>,
     /// The question of this thread that it names.
     pub about: Option<About>,
+    /// Further questions, of whichever conversation, that wait where it was said and could be meant as well.
+    pub rivals: Vec<String>,
     /// How the channel matches replies.
     pub correlation: Correlation,
     /// The agent that works on the request, in its version: what an approval with other arguments is checked against.
@@ -54,6 +62,8 @@ pub enum Named {
     ByTicket,
     /// As a reply to a card.
     ByReply,
+    /// By its code, or as the only one that was asked at that place.
+    ByWords,
 }
 
 /// Who takes a message that begins a request.
@@ -79,17 +89,25 @@ pub fn admit(directory: &Directory, thread: &Thread, arrival: Arrival<'_>, now: 
             };
             let read = match revised_call(directory, &arrival, question, choice, values) {
                 Some(read) => read,
+                None if choice == TAKE && question.is_hand_over() => Reading::TakesOver,
+                None if choice == MORE => {
+                    let line = |id: &str| values.get(id).map_or("", String::as_str);
+                    grammar::wish_of(line(MORE_WHAT), line(MORE_TEXT)).map_or(Reading::Unclear, Reading::Wish)
+                }
                 None => grammar::press(&question.kind, &question.options, choice, comment.as_deref())
                     .map_or(Reading::Unclear, Reading::Clear),
             };
             let given = Given { read, words: choice.clone(), how: How::Pressed };
-            vec![answer(directory, thread, &arrival, (id, question), given, now)]
+            answer(directory, thread, &arrival, (id, question), given, now)
         }
         Body::Text { text, original, .. } => {
-            if let Some(event) = reply(directory, thread, &arrival, text, now) {
-                let files = files_of_answer(thread, &arrival, &event);
+            if grammar::is_stop(text) && may_stop(directory, thread, arrival.inbound) {
+                return stop(thread, arrival.inbound);
+            }
+            if let Some(events) = reply(directory, thread, &arrival, text, now) {
+                let files = events.first().and_then(|event| files_of_answer(thread, &arrival, event));
                 // The answer stands last: it is what the next step is about.
-                return files.into_iter().chain([event]).collect();
+                return files.into_iter().chain(events).collect();
             }
             say(thread, &arrival, text, original.as_deref())
         }
@@ -105,6 +123,37 @@ pub fn goes_on(thread: &Thread, question: QuestionId, inbound: &Inbound) -> bool
         && thread.home() == Some(&inbound.at)
 }
 
+/// Whether this person may stop the work on the request: whose request it is, and members, where they talk to the agent.
+fn may_stop(directory: &Directory, thread: &Thread, inbound: &Inbound) -> bool {
+    let from = &inbound.from;
+    let is_requester = thread.requester().is_some_and(|who| directory.same_human(who, from));
+    !thread.is_idle()
+        && thread.home() == Some(&inbound.at)
+        && (is_requester || directory.member(from).is_some())
+}
+
+/// The work on the request is given up, at once.
+fn stop(thread: &Thread, inbound: &Inbound) -> Vec<Event> {
+    let running = matches!(thread.phase(), Phase::Running(_));
+    let text = if running {
+        "Stopped. What was running already may still come to its end."
+    } else {
+        "Stopped. Nothing more is done about this."
+    };
+    vec![
+        Event::Cancelled { by: inbound.from.name.clone() },
+        Event::Said(Reply {
+            to: inbound.at.clone(),
+            in_reply_to: inbound.message.clone(),
+            answers: None,
+            text: text.to_owned(),
+            files: Vec::new(),
+            by: Author::Gateway,
+            note: None,
+        }),
+    ]
+}
+
 /// Reads a text as an answer, if it is one: it names the question, or it stands where the only open question was asked.
 fn reply(
     directory: &Directory,
@@ -112,38 +161,97 @@ fn reply(
     arrival: &Arrival<'_>,
     text: &str,
     now: Timestamp,
-) -> Option<Event> {
+) -> Option<Vec<Event>> {
     let inbound = arrival.inbound;
+    let named = grammar::code(text);
+    let code_of = |id: QuestionId| short_code(thread.id(), id);
     if let Some(id) = arrival.about.map(|about| about.question) {
         let question = thread.question(id)?;
+        if !arrival.rivals.is_empty() {
+            return Some(vec![which(thread, arrival, &[(id, question)], text)]);
+        }
         if goes_on(thread, id, inbound) {
             return None;
         }
-        let read = read(question, arrival, text).map_or(Reading::Unclear, Reading::Clear);
-        let given = Given { read, words: text.to_owned(), how: How::Wrote };
+        let read = match named {
+            Some((code, words)) if code.eq_ignore_ascii_case(&code_of(id)) => read(question, arrival, words),
+            // The card says one thing and the code another.
+            Some(_) if is_guarded(question) => None,
+            Some(_) | None => read(question, arrival, text),
+        };
+        let given = Given { read: read.unwrap_or(Reading::Unclear), words: text.to_owned(), how: How::Wrote };
         return Some(answer(directory, thread, arrival, (id, question), given, now));
     }
-    let mut here = thread
+    let here: Vec<(QuestionId, &Question)> = thread
         .open_questions()
-        .filter(|(_, question)| question.asked.iter().any(|asked| asked.at == inbound.at));
-    let (id, question) = here.next()?;
-    let guarded = matches!(question.kind, QuestionKind::Approval { .. } | QuestionKind::Unknown { .. });
-    if here.next().is_some() {
+        .filter(|(id, _)| thread.inquiry(*id).is_some_and(|inquiry| inquiry.is_asked_at(&inbound.at)))
+        .collect();
+    let (words, here) = match named {
+        Some((code, words)) if here.iter().any(|(id, _)| code.eq_ignore_ascii_case(&code_of(*id))) => {
+            (words, here.into_iter().filter(|(id, _)| code.eq_ignore_ascii_case(&code_of(*id))).collect())
+        }
+        Some(_) | None => (text, here),
+    };
+    let [(id, question)] = here.as_slice() else {
+        let clear =
+            here.iter().any(|(_, question)| is_guarded(question) && read(question, arrival, words).is_some());
+        return clear.then(|| vec![which(thread, arrival, &here, text)]);
+    };
+    let read = read(question, arrival, words)?;
+    let may = || directory.may_answer(&thread.audience(*id), question.requester.as_ref(), &inbound.from, now);
+    if !is_guarded(question) && may().is_none() {
         return None;
     }
-    let read = read(question, arrival, text)?;
-    if !guarded && directory.may_answer(question, &inbound.from, now).is_none() {
-        return None;
-    }
-    let given = Given { read: Reading::Clear(read), words: text.to_owned(), how: How::Wrote };
-    Some(answer(directory, thread, arrival, (id, question), given, now))
+    let given = Given { read, words: text.to_owned(), how: How::Wrote };
+    Some(answer(directory, thread, arrival, (*id, question), given, now))
 }
 
-/// Reads a text as an answer; to a plain question, files alone are one too.
-fn read(question: &Question, arrival: &Arrival<'_>, text: &str) -> Option<Decision> {
-    let only_files = question.kind == QuestionKind::Question && !arrival.files.is_empty();
+/// Clear words where several questions are open: which one do they mean?
+fn which(thread: &Thread, arrival: &Arrival<'_>, here: &[(QuestionId, &Question)], text: &str) -> Event {
+    let named = here.iter().map(|(id, question)| naming(thread, *id, question));
+    let what: Vec<String> = named.chain(arrival.rivals.iter().cloned()).collect();
+    let first = here.first().map_or(QuestionId(Seq(0)), |(id, _)| *id);
+    let given = (text.to_owned(), How::Wrote);
+    Event::Refused(refusal(arrival, first, given, (Why::Which, Some(what.join("; ")))))
+}
+
+/// A question as people choose it among others: `#k3fq for deploy`.
+pub fn naming(thread: &Thread, id: QuestionId, question: &Question) -> String {
+    let code = short_code(thread.id(), id);
+    match &question.kind {
+        QuestionKind::Approval { tool, .. } | QuestionKind::Unknown { tool, .. } => {
+            format!("#{code} for {tool}")
+        }
+        QuestionKind::Question | QuestionKind::HandOver => {
+            format!("#{code} for “{}”", clip(question.text.lines().next().unwrap_or_default(), 60))
+        }
+    }
+}
+
+/// Whether only clear words count as an answer.
+fn is_guarded(question: &Question) -> bool {
+    match question.kind {
+        QuestionKind::Approval { .. } | QuestionKind::Unknown { .. } => true,
+        QuestionKind::Question | QuestionKind::HandOver => false,
+    }
+}
+
+/// Reads a text as an answer; to a plain question, files alone are one too. Whoever was asked at a desk may want something
+/// about the question first.
+fn read(question: &Question, arrival: &Arrival<'_>, text: &str) -> Option<Reading> {
+    if question.is_hand_over() && grammar::takes_over(text) {
+        return Some(Reading::TakesOver);
+    }
+    if !question.audience.requester
+        && let Some(wish) = grammar::wish(text)
+    {
+        return Some(Reading::Wish(wish));
+    }
+    let takes_files = matches!(question.kind, QuestionKind::Question | QuestionKind::HandOver);
+    let only_files = takes_files && !arrival.files.is_empty();
     grammar::read(&question.kind, &question.options, text)
         .or_else(|| only_files.then(|| Decision::Text(String::new())))
+        .map(Reading::Clear)
 }
 
 /// The files that came with the answer to a plain question, for the agent to see. Where the answer came from elsewhere,
@@ -175,6 +283,10 @@ enum Reading {
     Unclear,
     /// A decision that cannot be taken like that; why, a sentence.
     Unfit(String),
+    /// Something else to do about the question.
+    Wish(Wish),
+    /// Whoever gave it talks with the people of the thread from now on.
+    TakesOver,
 }
 
 /// Reads a call that is approved with other arguments; nothing where that is not what was pressed. Whoever approves it
@@ -257,7 +369,7 @@ fn deleted(thread: &Thread, inbound: &Inbound) -> Vec<Event> {
     events
 }
 
-/// Whether this answer counts. Permission comes first: who may not answer learns nothing about the question.
+/// Whether this answer counts, and what follows. Permission comes first: who may not answer learns nothing about the question.
 fn answer(
     directory: &Directory,
     thread: &Thread,
@@ -265,54 +377,213 @@ fn answer(
     (id, question): (QuestionId, &Question),
     given: Given,
     now: Timestamp,
-) -> Event {
-    let inbound = arrival.inbound;
-    let guarded = matches!(question.kind, QuestionKind::Approval { .. } | QuestionKind::Unknown { .. });
-    let by_ticket = arrival.about.is_some_and(|about| about.named == Named::ByTicket);
-    let mut what = None;
-    let why = if guarded && !inbound.from.verified.is_proven() {
-        Why::Unverified
-    } else if directory.may_answer(question, &inbound.from, now).is_none() {
-        if inbound.from.verified.is_proven() { Why::NotPermitted } else { Why::Unverified }
-    } else if guarded && arrival.correlation == Correlation::Ticket && !by_ticket {
-        Why::NoTicket
-    } else if thread.settled_by(id).is_some() {
-        match thread.settled_by(id).and_then(|seq| thread.event(seq)) {
-            Some(Event::Lapsed { .. }) => Why::Expired,
-            _ => Why::Settled,
-        }
-    } else if now >= question.deadline {
-        Why::Expired
-    } else {
-        match given.read {
-            Reading::Unclear => Why::Unclear,
-            Reading::Unfit(sentence) => {
-                what = Some(sentence);
-                Why::Unfit
+) -> Vec<Event> {
+    let Given { read, words, how } = given;
+    let counted = match may_decide(directory, thread, arrival, (id, question), now) {
+        Err(why) => Err((why, None)),
+        Ok(standing) => match read {
+            Reading::Unclear => Err((Why::Unclear, None)),
+            Reading::Unfit(sentence) => Err((Why::Unfit, Some(sentence))),
+            // Who has taken a conversation over talks with its people.
+            Reading::Clear(Decision::Text(text)) if thread.taken(id).is_some() => {
+                Ok(vec![Event::Spoke(Speech {
+                    question: id,
+                    by: arrival.inbound.from.clone(),
+                    member: standing.member,
+                    at: arrival.inbound.at.clone(),
+                    message: arrival.inbound.message.clone(),
+                    text,
+                    files: arrival
+                        .files
+                        .iter()
+                        .map(|heard| heard.file.clone())
+                        .filter(|file| !file.hash.is_empty())
+                        .collect(),
+                })])
             }
             Reading::Clear(decision) => {
-                return Event::Answered(Answer {
+                let answer = Answer {
                     question: id,
-                    by: inbound.from.clone(),
-                    member: directory.member(&inbound.from).map(str::to_owned),
-                    at: inbound.at.clone(),
+                    by: arrival.inbound.from.clone(),
+                    member: standing.member,
+                    instead_of: standing.instead_of,
+                    at: arrival.inbound.at.clone(),
                     decision,
-                    words: given.words,
-                    how: given.how,
-                });
+                    words: words.clone(),
+                    how,
+                };
+                count(directory, thread, question, answer).map(|event| vec![event])
             }
-        }
+            Reading::Wish(_) | Reading::TakesOver => {
+                let deferral = |deferring| Deferral {
+                    question: id,
+                    by: arrival.inbound.from.clone(),
+                    member: standing.member.clone(),
+                    at: arrival.inbound.at.clone(),
+                    message: arrival.inbound.message.clone(),
+                    deferring,
+                    words: words.clone(),
+                    how,
+                };
+                let deferring = match read {
+                    Reading::Wish(wish) => defer(directory, thread, (id, question), &standing, wish, now),
+                    _ => Ok((Deferring::TookOver, None)),
+                };
+                deferring
+                    .map(|(deferring, then)| {
+                        [Event::Deferred(deferral(deferring))].into_iter().chain(then).collect()
+                    })
+                    .map_err(|sentence| (Why::Unfit, Some(sentence)))
+            }
+        },
     };
-    Event::Refused(Refusal {
-        question: id,
+    counted.unwrap_or_else(|why| vec![Event::Refused(refusal(arrival, id, (words, how), why))])
+}
+
+/// As whom this person may decide the question here and now. The one function for every path by which an answer comes.
+fn may_decide(
+    directory: &Directory,
+    thread: &Thread,
+    arrival: &Arrival<'_>,
+    (id, question): (QuestionId, &Question),
+    now: Timestamp,
+) -> Result<Standing, Why> {
+    let from = &arrival.inbound.from;
+    let proven = from.verified.is_proven();
+    let guarded = is_guarded(question);
+    if guarded && !proven {
+        return Err(Why::Unverified);
+    }
+    let audience = thread.audience(id);
+    let requester = question.requester.as_ref();
+    let standing = directory.may_answer(&audience, requester, from, now).ok_or(if proven {
+        Why::NotPermitted
+    } else {
+        Why::Unverified
+    })?;
+    let bar = question.terms.bars(directory, requester, from, &standing);
+    if bar == Some(Bar::Requester) {
+        return Err(Why::NotPermitted);
+    }
+    let by_ticket = arrival.about.is_some_and(|about| about.named == Named::ByTicket);
+    if guarded && arrival.correlation == Correlation::Ticket && !by_ticket {
+        return Err(Why::NoTicket);
+    }
+    match thread.settled_by(id).map(|seq| thread.event(seq)) {
+        Some(Some(Event::Lapsed { .. })) => Err(Why::Expired),
+        Some(Some(Event::Withdrawn { .. })) => Err(Why::Withdrawn),
+        Some(_) => Err(Why::Settled),
+        None if thread.waits_until(id).is_none_or(|until| now >= until) => Err(Why::Expired),
+        None if bar == Some(Bar::Channel) => Err(Why::Elsewhere),
+        None => Ok(standing),
+    }
+}
+
+/// What a decision counts for: an approval is one of as many as the terms want, and everything else decides alone.
+fn count(
+    directory: &Directory,
+    thread: &Thread,
+    question: &Question,
+    answer: Answer,
+) -> Result<Event, (Why, Option<String>)> {
+    let approves = match answer.decision {
+        Decision::Approve | Decision::ApproveEdited { .. } => true,
+        Decision::Reject { .. }
+        | Decision::Option(_)
+        | Decision::Text(_)
+        | Decision::HandBack { .. }
+        | Decision::Done => false,
+    };
+    if !approves {
+        return Ok(Event::Answered(answer));
+    }
+    let given: Vec<&Answer> = thread.votes(answer.question).map(|ballot| &ballot.answer).collect();
+    if given.iter().any(|vote| directory.same_human(&vote.by, &answer.by)) {
+        return Err((Why::Voted, None));
+    }
+    let votes = given.into_iter().chain([&answer]);
+    let votes: Vec<Vote<'_>> =
+        votes.map(|vote| Vote { by: &vote.by, instead_of: vote.instead_of.as_deref() }).collect();
+    // Who was asked later, as nobody had answered, is one of any number, and takes nobody's seat.
+    let approvers = match question.terms.quorum {
+        Quorum::Count(_) => thread.audience(answer.question).members,
+        Quorum::All | Quorum::Each => question.audience.members.clone(),
+    };
+    let missing = question.terms.quorum.is_met(&approvers, directory, &votes).missing();
+    match (missing, &answer.decision) {
+        (None, _) => Ok(Event::Answered(answer)),
+        (Some(_), Decision::ApproveEdited { .. }) => {
+            let what = "several people must approve this, each of them the same; reject it and say what it should be";
+            Err((Why::Unfit, Some(what.to_owned())))
+        }
+        (Some(missing), _) => Ok(Event::Voted(Ballot { answer, missing })),
+    }
+}
+
+/// What somebody wants about a question without deciding it, and what follows at once.
+///
+/// # Errors
+/// A sentence to whoever wants it.
+fn defer(
+    directory: &Directory,
+    thread: &Thread,
+    (id, question): (QuestionId, &Question),
+    standing: &Standing,
+    wish: Wish,
+    now: Timestamp,
+) -> Result<(Deferring, Option<Event>), String> {
+    match wish {
+        Wish::AskBack(text) => Ok((Deferring::AskedBack(clip(&text, ASKED_BACK_MAX)), None)),
+        Wish::Snooze(span) => {
+            let wait = jiff::SignedDuration::try_from(span?.0).unwrap_or(jiff::SignedDuration::MAX);
+            let until = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+            if until >= question.deadline {
+                return Err(format!("then it is too late: it waits until {:.0} only", question.deadline));
+            }
+            Ok((Deferring::Snoozed(until), None))
+        }
+        Wish::Delegate(name) => {
+            let name = name.trim().trim_start_matches('@');
+            let names = thread.audience(id).members;
+            let may =
+                standing.member.as_deref().is_some_and(|from| directory.may_delegate(&names, from, name));
+            if !may {
+                let known = directory.roster(&names).into_iter().collect::<Vec<_>>().join(", ");
+                return Err(format!("`{}` cannot be asked this; it can be given to {known}", clip(name, 60)));
+            }
+            let Some(asked) = directory.own_place(name, &question.asked) else {
+                return Err(format!("it is not known where {name} can be asked"));
+            };
+            let is_new = !directory.roster(&names).contains(name);
+            let again = AskedAgain {
+                question: id,
+                because: Because::Delegated(name.to_owned()),
+                asked: vec![asked],
+                held: Vec::new(),
+                audience: is_new.then(|| name.to_owned()).into_iter().collect(),
+            };
+            Ok((Deferring::Delegated(name.to_owned()), Some(Event::AskedAgain(again))))
+        }
+    }
+}
+
+fn refusal(
+    arrival: &Arrival<'_>,
+    question: QuestionId,
+    (words, how): (String, How),
+    (why, what): (Why, Option<String>),
+) -> Refusal {
+    let inbound = arrival.inbound;
+    Refusal {
+        question,
         by: inbound.from.clone(),
         at: inbound.at.clone(),
         message: inbound.message.clone(),
-        words: given.words,
-        how: given.how,
+        words,
+        how,
         why,
         what,
-    })
+    }
 }
 
 fn heard(arrival: &Arrival<'_>, text: &str, original: Option<&str>) -> Heard {
@@ -337,6 +608,7 @@ fn say(thread: &Thread, arrival: &Arrival<'_>, text: &str, original: Option<&str
                 events.push(Event::Said(Reply {
                     to: assigned.routed.home.clone(),
                     in_reply_to: inbound.message.clone(),
+                    answers: None,
                     text: notice.clone(),
                     files: Vec::new(),
                     by: Author::Gateway,

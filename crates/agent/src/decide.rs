@@ -4,23 +4,25 @@
 
 use std::time::Duration;
 
-use channel::{Address, Timestamp};
+use channel::{Address, Person, Timestamp};
 use serde_json::Value;
 
 use crate::{
     agent::Agent,
-    directory::Directory,
+    directory::{Directory, Standing},
     event::{
-        Acted, AskedAt, Audience, Author, Decision, Event, Fault, FaultKind, Outcome, Question, QuestionKind,
-        Reply,
+        Acted, AskedAt, Audience, Author, Decision, Deferral, Event, Fault, FaultKind, Outcome, Question,
+        QuestionKind, Reply,
     },
     id::{CallId, QuestionId, Seq},
     inert::clip,
+    inquiry::{Due, awake},
     intent::Intent,
     passages::files,
     policy::{Judgement, judge},
-    spec::{AskAt, Repeat, Verdict},
+    spec::{AskAt, Repeat, Verdict, WhileWaiting},
     summary::summary,
+    terms::{Bar, Met, Otherwise, Quorum, Terms, Vote},
     thread::{Phase, Thread, UNKNOWN_OPTIONS, hash_of},
 };
 
@@ -52,6 +54,10 @@ pub struct Call {
 
 /// How long a human's no to a call stands: within it the same call is denied again without asking.
 pub(crate) const DENIAL_HOLDS: Duration = Duration::from_secs(600);
+/// What the agent is told that wants something else before it has answered a person.
+const ANSWER_FIRST: &str = "somebody asked about the open question; answer that with `say` first";
+/// Why a question is withdrawn for what the agent wants instead.
+const INSTEAD: &str = "the agent wants something else now";
 /// How often a call that may be repeated is begun before a human is asked what became of it.
 const STARTS_MAX: u32 = 3;
 
@@ -91,8 +97,9 @@ pub fn escalate(
 /// if a card was lost that was to go elsewhere.
 pub fn lost(thread: &Thread, key: channel::DeliveryKey, why: &str) -> Vec<Event> {
     let asked = crate::id::caused_by(&key).and_then(|(_, seq, n)| {
-        let question = thread.question(QuestionId(seq))?;
-        question.asked.get(n).map(|asked| (question, asked.clone()))
+        let id = thread.asked_by(seq)?;
+        let posted = thread.inquiry(id)?.cards.iter().find(|posted| posted.seq == seq && posted.n == n)?;
+        Some((thread.question(id).filter(|_| thread.settled_by(id).is_none())?, posted.asked.clone()))
     });
     let mut events = vec![Event::Undelivered { key: Some(key), why: why.to_owned() }];
     if let (Some((question, asked)), Some(home)) = (asked, thread.home())
@@ -117,16 +124,69 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
+    /// Humans were asked: what is due about that, and what there is to think about meanwhile.
     fn wait(&self) -> Step {
-        let mut deadlines: Vec<_> = self.thread.open_questions().map(|(id, q)| (q.deadline, id)).collect();
-        deadlines.sort();
-        match deadlines.first() {
-            Some((deadline, id)) if *deadline <= self.now => {
-                Step::Record(vec![Event::Lapsed { question: *id }])
+        let mut next: Option<Timestamp> = None;
+        for (id, question) in self.thread.open_questions() {
+            let Some(inquiry) = self.thread.inquiry(id) else { continue };
+            let voters: Vec<&Person> = self.thread.votes(id).map(|vote| &vote.answer.by).collect();
+            match inquiry.due(question, self.directory, &voters, self.now) {
+                Due::Lapse => return Step::Record(self.lapse(id, question)),
+                Due::Again(again) => return Step::Record(vec![Event::AskedAgain(again)]),
+                Due::At(at) => next = Some(next.map_or(at, |next| next.min(at))),
             }
-            Some((deadline, _)) => Step::Wait(Some(*deadline)),
-            None => Step::Wait(None),
         }
+        self.meanwhile().unwrap_or(Step::Wait(next))
+    }
+
+    /// Nobody answered in time.
+    fn lapse(&self, id: QuestionId, question: &Question) -> Vec<Event> {
+        let mut events = vec![Event::Lapsed { question: id }];
+        if question.terms.otherwise == Otherwise::HandOver {
+            events.extend(self.hand_over(&format!("nobody answered in time: {}", clip(&question.text, 300))));
+        }
+        events
+    }
+
+    /// What there is to think about while people are waited for: what they asked back, and what was said meanwhile where the
+    /// agent considers that.
+    fn meanwhile(&self) -> Option<Step> {
+        if self.thread.run().handed_over {
+            return None;
+        }
+        if let Some((asked_back, deferral)) = self.thread.asked_back().next() {
+            return Some(match self.tripped() {
+                None => Step::Think,
+                Some(_) => Step::Record(vec![self.cannot_say(asked_back, deferral)]),
+            });
+        }
+        if !self.thread.has_news() {
+            return None;
+        }
+        match self.agent.spec().while_waiting {
+            WhileWaiting::Queue => None,
+            WhileWaiting::Consider => self.tripped().is_none().then_some(Step::Think),
+            WhileWaiting::Cancel => Some(Step::Record(self.withdraw("something else was said meanwhile"))),
+        }
+    }
+
+    /// The answer to somebody who asked back, where the agent has none.
+    fn cannot_say(&self, asked_back: Seq, deferral: &Deferral) -> Event {
+        Event::Said(Reply {
+            to: deferral.at.clone(),
+            in_reply_to: deferral.message.clone(),
+            answers: Some(asked_back),
+            text: "I cannot say more than stands in the question.".to_owned(),
+            files: Vec::new(),
+            by: Author::Gateway,
+            note: None,
+        })
+    }
+
+    /// The agent does not need the answers any more that it waits for.
+    fn withdraw(&self, why: &str) -> Vec<Event> {
+        let open = self.thread.open_questions();
+        open.map(|(question, _)| Event::Withdrawn { question, why: why.to_owned() }).collect()
     }
 
     /// Which limit says that a human must take over; the sentence is for that human.
@@ -153,6 +213,11 @@ impl Desk<'_> {
     }
 
     fn carry_out(&self, seq: Seq, intent: &Intent) -> Step {
+        if self.thread.open_questions().next().is_some()
+            && let Some(step) = self.carry_out_meanwhile(seq, intent)
+        {
+            return step;
+        }
         match intent {
             Intent::Act { tool, args } => self.act(CallId(seq), tool, args),
             Intent::Ask { text, to, options } => self.ask(text, to.as_deref(), options),
@@ -166,6 +231,51 @@ impl Desk<'_> {
                 Step::Record(events)
             }
             Intent::HandOver { reason } => Step::Record(self.hand_over(reason)),
+        }
+    }
+
+    /// The same while people are waited for; nothing where it is carried out as ever. Who asked back is answered. Looking
+    /// something up, and saying something, leaves the question open; whatever else the agent wants, it wants instead.
+    fn carry_out_meanwhile(&self, seq: Seq, intent: &Intent) -> Option<Step> {
+        let seen = self.thread.thought(seq).map_or(0, |thought| thought.seen.0);
+        let asked_back = self.thread.asked_back().find(|(asked_back, _)| asked_back.0 < seen);
+        match (intent, asked_back) {
+            (Intent::Say { text, files } | Intent::Finish { text, files }, Some((asked_back, deferral))) => {
+                let said = Reply {
+                    to: deferral.at.clone(),
+                    in_reply_to: deferral.message.clone(),
+                    answers: Some(asked_back),
+                    ..self.reply(seq, &deferral.at, text, files)
+                };
+                Some(Step::Record(vec![Event::Said(said)]))
+            }
+            (Intent::Say { .. }, None) => None,
+            (Intent::Act { tool, args }, asked_back) => {
+                let hash = hash_of(args);
+                let spec = self.agent.spec().tools.get(tool)?;
+                let only_looks = spec.repeat == Repeat::Safe
+                    && judge(self.directory, spec, args).verdict == Verdict::Allow;
+                if only_looks {
+                    return None;
+                }
+                let is_asked = |question: &Question| match &question.kind {
+                    QuestionKind::Approval { tool: of, hash: asked, .. } => of == tool && *asked == hash,
+                    QuestionKind::Question | QuestionKind::Unknown { .. } | QuestionKind::HandOver => false,
+                };
+                if self.thread.open_questions().any(|(_, question)| is_asked(question)) {
+                    return Some(
+                        self.fail(FaultKind::BadCall, format!("this very {tool} waits for approval already")),
+                    );
+                }
+                match asked_back {
+                    Some(_) => Some(self.fail(FaultKind::BadCall, ANSWER_FIRST)),
+                    None => Some(Step::Record(self.withdraw(INSTEAD))),
+                }
+            }
+            (Intent::Ask { .. }, Some(_)) => Some(self.fail(FaultKind::BadCall, ANSWER_FIRST)),
+            (Intent::Ask { .. } | Intent::Finish { .. } | Intent::HandOver { .. }, _) => {
+                Some(Step::Record(self.withdraw(INSTEAD)))
+            }
         }
     }
 
@@ -220,8 +330,12 @@ impl Desk<'_> {
         let spec = self.agent.spec();
         let approvers = if judgement.approvers.is_empty() { &spec.approvers } else { &judgement.approvers };
         let desk = judgement.desk.as_deref().unwrap_or(&spec.desk);
+        if let Some(step) = self.asks_too_much() {
+            return step;
+        }
         let asked = self.where_to_ask(approvers, desk);
-        if asked.is_empty() {
+        let terms = judgement.terms.clone();
+        if asked.is_empty() || !self.can_be_approved(approvers, &terms) {
             return Step::Record(
                 self.hand_over(&format!("{name} needs an approval, but there is nobody to ask")),
             );
@@ -231,9 +345,10 @@ impl Desk<'_> {
         let kind = QuestionKind::Approval { call, tool: name.to_owned(), args: args.clone(), hash };
         let text = format!("{who} asked: {request}");
         let audience = Audience { requester: false, members: approvers.clone() };
-        let question = self.question(kind, text, Vec::new(), audience, asked, spec.approval_deadline.0);
+        let deadline = judgement.deadline.unwrap_or(spec.approval_deadline).0;
+        let question = self.question(kind, text, Vec::new(), audience, asked, deadline);
         Step::Record(self.asked(
-            question,
+            Question { terms, ..question },
             &format!("This needs approval ({name}). I have asked, and will go on when there is an answer."),
         ))
     }
@@ -253,10 +368,59 @@ impl Desk<'_> {
         }
         let desk = self.directory.desks.get(desk).map(|desk| desk.places.as_slice()).unwrap_or_default();
         let may = |asked: &&AskedAt| asked.member.as_deref().is_none_or(|member| roster.contains(member));
-        desk.iter().filter(may).cloned().collect()
+        self.with_delegates(desk.iter().filter(may).cloned().collect())
+    }
+
+    /// Who stands in for a member who is away is asked in their place.
+    fn with_delegates(&self, places: Vec<AskedAt>) -> Vec<AskedAt> {
+        let mut asked: Vec<AskedAt> = Vec::new();
+        for place in places.clone() {
+            let delegate =
+                place.member.as_deref().and_then(|member| self.directory.stands_in(member, self.now));
+            let place =
+                delegate.and_then(|delegate| self.directory.own_place(delegate, &places)).unwrap_or(place);
+            if !asked.contains(&place) {
+                asked.push(place);
+            }
+        }
+        asked
+    }
+
+    /// Whether there are enough who may approve a call of this request. Who has a role only their platform knows, so where
+    /// roles are named there may be.
+    fn can_be_approved(&self, approvers: &[String], terms: &Terms) -> bool {
+        let rungs = terms.ladder.iter().flat_map(|rung| &rung.approvers);
+        let later = rungs.filter(|_| matches!(terms.quorum, Quorum::Count(_)));
+        let all: Vec<String> = approvers.iter().chain(later).cloned().collect();
+        if self.directory.has_roles(&all) {
+            return true;
+        }
+        let requester = self.thread.requester();
+        let people: Vec<Person> =
+            self.directory.roster(&all).into_iter().filter_map(|name| self.directory.person(name)).collect();
+        let may = |person: &&Person| {
+            let standing =
+                Standing { member: self.directory.member(person).map(str::to_owned), instead_of: None };
+            terms.bars(self.directory, requester, person, &standing) != Some(Bar::Requester)
+        };
+        let votes: Vec<Vote<'_>> =
+            people.iter().filter(may).map(|by| Vote { by, instead_of: None }).collect();
+        terms.quorum.is_met(&all, self.directory, &votes) == Met::Yes
+    }
+
+    /// Too many questions are open already.
+    fn asks_too_much(&self) -> Option<Step> {
+        let open = self.thread.open_questions().count();
+        let max = self.agent.spec().questions_max;
+        (open >= max as usize).then(|| {
+            self.fail(FaultKind::BadCall, format!("{open} questions are open already; wait for an answer"))
+        })
     }
 
     fn ask(&self, text: &str, to: Option<&str>, options: &[String]) -> Step {
+        if let Some(step) = self.asks_too_much() {
+            return step;
+        }
         let deadline = self.agent.spec().question_deadline.0;
         let (asked, audience) = match to {
             None | Some("origin") => {
@@ -284,7 +448,7 @@ impl Desk<'_> {
 
     fn desk(&self, name: &str) -> (Vec<AskedAt>, Audience) {
         let (asked, members) = self.directory.desk(name, &self.agent.spec().approvers);
-        (asked, Audience { requester: false, members })
+        (self.with_delegates(asked), Audience { requester: false, members })
     }
 
     /// The question, and a word to the people at home when it is asked elsewhere.
@@ -307,19 +471,23 @@ impl Desk<'_> {
         asked: Vec<AskedAt>,
         deadline: Duration,
     ) -> Question {
+        let deadline = self
+            .now
+            .saturating_add(jiff::SignedDuration::try_from(deadline).unwrap_or_default())
+            .unwrap_or(Timestamp::MAX);
+        let (asked, held) = awake(self.directory, asked, deadline, self.now);
         Question {
             kind,
             text,
             options,
             audience,
             asked,
+            held,
+            terms: Terms::default(),
             in_reply_to: self.thread.reply_to(),
             requester: self.thread.requester().cloned(),
             asker: self.agent.reference(),
-            deadline: self
-                .now
-                .saturating_add(jiff::SignedDuration::try_from(deadline).unwrap_or_default())
-                .unwrap_or(Timestamp::MAX),
+            deadline,
         }
     }
 
@@ -423,13 +591,21 @@ impl Desk<'_> {
                 let member = answer.member.clone().unwrap_or_else(|| answer.by.name.clone());
                 let text = match &answer.decision {
                     Decision::Text(text) => text.clone(),
+                    // They have talked about it.
+                    Decision::Done if self.thread.taken(id).is_some() => {
+                        return Step::Record(vec![Event::Finished]);
+                    }
                     Decision::Approve
                     | Decision::ApproveEdited { .. }
                     | Decision::Reject { .. }
-                    | Decision::Option(_) => "This is taken care of.".into(),
+                    | Decision::Option(_)
+                    | Decision::HandBack { .. }
+                    | Decision::Done => "This is taken care of.".into(),
                 };
                 said(self.thread, home, text, Author::Member(member))
             }
+            // They have talked, and nobody has said anything for long.
+            None if self.thread.taken(id).is_some() => return Step::Record(vec![Event::Finished]),
             None => {
                 let text = "Nobody could look at this in time. Please write again if you still need it.";
                 said(self.thread, home, text.to_owned(), Author::Gateway)
@@ -440,17 +616,23 @@ impl Desk<'_> {
 
     fn say(&self, seq: Seq, text: &str, names: &[String]) -> Vec<Event> {
         let Some(home) = self.thread.home() else { return Vec::new() };
+        vec![Event::Said(self.reply(seq, home, text, names))]
+    }
+
+    /// What the agent says, and the files that it names.
+    fn reply(&self, seq: Seq, to: &Address, text: &str, names: &[String]) -> Reply {
         let known = files(self.thread);
         let note = self.thread.thought(seq).and_then(|thought| thought.note.clone());
         let chosen = names.iter().filter_map(|name| known.iter().rev().find(|file| file.name == *name));
-        vec![Event::Said(Reply {
-            to: home.clone(),
+        Reply {
+            to: to.clone(),
             in_reply_to: self.thread.reply_to(),
+            answers: None,
             text: text.to_owned(),
             files: chosen.cloned().collect(),
             by: Author::Agent,
             note,
-        })]
+        }
     }
 
     /// Gives the conversation to the desk, with a summary; once a request. After that, or without a desk, it ends in words.
@@ -492,5 +674,13 @@ fn said(thread: &Thread, home: &Address, text: String, by: Author) -> Event {
         Author::Member(name) => Some(name.clone()),
         Author::Agent | Author::Gateway => None,
     };
-    Event::Said(Reply { to: home.clone(), in_reply_to: thread.reply_to(), text, files: Vec::new(), by, note })
+    Event::Said(Reply {
+        to: home.clone(),
+        in_reply_to: thread.reply_to(),
+        answers: None,
+        text,
+        files: Vec::new(),
+        by,
+        note,
+    })
 }

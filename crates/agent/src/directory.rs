@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use channel::{ChannelName, Person, Timestamp};
+use channel::{Address, ChannelName, Person, Place, Timestamp, Verified};
 use jiff::tz::TimeZone;
 
 use crate::{
     calendar::{Days, Hours},
-    event::{AskedAt, Audience, Question},
+    event::{AskedAt, Audience},
 };
 
 /// The configured humans and where they are asked.
@@ -28,6 +28,8 @@ pub struct Directory {
 pub struct Member {
     /// Their immutable id on each channel. No two members have the same.
     pub ids: BTreeMap<ChannelName, String>,
+    /// Their own place on each channel where they can be asked.
+    pub places: BTreeMap<ChannelName, Place>,
     /// When they are away.
     pub away: Option<Days>,
     /// The member who may answer in their place meanwhile. Whoever stands in for that one does not.
@@ -45,6 +47,7 @@ impl Member {
     pub fn new(ids: impl IntoIterator<Item = (ChannelName, String)>) -> Self {
         Self {
             ids: ids.into_iter().collect(),
+            places: BTreeMap::new(),
             away: None,
             delegate: None,
             quiet: None,
@@ -183,13 +186,19 @@ impl Directory {
         Some(Standing { member: Some(member.to_owned()), instead_of: Some(absent.to_owned()) })
     }
 
-    /// Whether a person may answer a question, and what as. The one function for every path by which an answer comes.
+    /// Whether a person may answer a question that is for these, and what as. The one function for every path by which an
+    /// answer comes.
     ///
     /// `requester` is the person whose request it is. An empty roster permits nobody.
-    pub fn may_answer(&self, question: &Question, person: &Person, now: Timestamp) -> Option<Standing> {
-        let Audience { requester, members } = &question.audience;
-        let is_requester = *requester
-            && question.requester.as_ref().is_some_and(|who| {
+    pub fn may_answer(
+        &self,
+        audience: &Audience,
+        requester: Option<&Person>,
+        person: &Person,
+        now: Timestamp,
+    ) -> Option<Standing> {
+        let is_requester = audience.requester
+            && requester.is_some_and(|who| {
                 who.channel == person.channel
                     && who.id == person.id
                     && (person.verified.is_proven() || !who.verified.is_proven())
@@ -197,14 +206,31 @@ impl Directory {
         if is_requester {
             return Some(Standing { member: self.member(person).map(str::to_owned), instead_of: None });
         }
-        self.standing(members, person, now)
+        self.standing(&audience.members, person, now)
+    }
+
+    /// A member as they would be proven on one of their channels.
+    pub(crate) fn person(&self, member: &str) -> Option<Person> {
+        let (channel, id) = self.members.get(member)?.ids.iter().next()?;
+        let verified = Verified::Proven { by: "the configuration".to_owned() };
+        let (channel, id, name) = (channel.clone(), id.clone(), member.to_owned());
+        Some(Person { channel, id, name, verified, roles: Vec::new() })
+    }
+
+    /// Where a member is asked by themself: on the channel that they prefer, else on one of those where it was asked already,
+    /// else wherever they can be.
+    pub(crate) fn own_place(&self, member: &str, asked: &[AskedAt]) -> Option<AskedAt> {
+        let known = self.members.get(member)?;
+        let wanted = known.prefers.iter().chain(asked.iter().map(|asked| &asked.at.channel));
+        let channel =
+            wanted.chain(known.places.keys()).find(|channel| known.places.contains_key(*channel))?;
+        let place = known.places.get(channel)?.clone();
+        Some(AskedAt { at: Address { channel: channel.clone(), place }, member: Some(member.to_owned()) })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use channel::Verified;
-
     use super::*;
 
     #[test]

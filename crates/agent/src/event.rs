@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    id::{CallId, QuestionId, ThreadId, Version},
+    id::{CallId, QuestionId, Seq, ThreadId, Version},
     intent::Intent,
+    terms::Terms,
 };
 
 /// The version of the event format that this build writes.
@@ -62,10 +63,25 @@ pub enum Event {
     Acted(Acted),
     /// A human was asked.
     Asked(Question),
+    /// A question was asked of more people, or of the same once more.
+    AskedAgain(AskedAgain),
+    /// A human approved, and others must approve, too.
+    Voted(Ballot),
+    /// A human did something about a question without deciding it.
+    Deferred(Deferral),
+    /// A human who has taken the conversation over said something to its people.
+    Spoke(Speech),
     /// A human answered, and it counted.
     Answered(Answer),
     /// A human answered, and it did not count.
     Refused(Refusal),
+    /// An answer is not needed any more.
+    Withdrawn {
+        /// Which question's.
+        question: QuestionId,
+        /// Why, a sentence.
+        why: String,
+    },
     /// A question's deadline passed.
     Lapsed {
         /// Which question.
@@ -216,6 +232,16 @@ pub enum PassageKind {
         /// How it ended.
         end: QuestionEnd,
     },
+    /// Somebody who was asked something asked something back.
+    AskedBack {
+        /// Who, by name.
+        by: String,
+        /// What.
+        text: String,
+        /// What they were told; empty while nobody has told them anything.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        answer: String,
+    },
     /// The request was handed over.
     HandedOver {
         /// What the humans were told.
@@ -278,6 +304,8 @@ pub enum QuestionStatus {
     Answered,
     /// Nobody answered while it counted.
     Lapsed,
+    /// The agent did not need an answer any more.
+    Withdrawn,
 }
 
 /// A call that a human denied.
@@ -515,11 +543,27 @@ impl QuestionStatus {
             Self::Rejected => "rejected",
             Self::Answered => "answered",
             Self::Lapsed => "lapsed",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }
 
+impl Question {
+    /// Whether a conversation is handed over by it.
+    pub(crate) fn is_hand_over(&self) -> bool {
+        self.kind == QuestionKind::HandOver
+    }
+}
+
 impl FaultKind {
+    /// Whether it is how asking a model failed, and not how something that was decided did.
+    pub(crate) fn is_of_a_thought(self) -> bool {
+        match self {
+            Self::BadOutput | Self::ModelUnavailable | Self::ContextFull => true,
+            Self::BadCall | Self::Denied | Self::ToolFailed | Self::ToolTimeout | Self::Internal => false,
+        }
+    }
+
     /// The name it has in the log and in prompts.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -549,6 +593,12 @@ pub struct Question {
     pub audience: Audience,
     /// Where its cards go, in this order.
     pub asked: Vec<AskedAt>,
+    /// Who is asked when their quiet hours are over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<AskedAt>,
+    /// On what terms it waits.
+    #[serde(default, skip_serializing_if = "Terms::is_default")]
+    pub terms: Terms,
     /// The message that the card at home replies to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_reply_to: Option<MessageRef>,
@@ -570,6 +620,39 @@ pub struct AskedAt {
     /// The member whose place that is, if it is one's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
+}
+
+/// More cards for a question that is open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedAgain {
+    /// Which question.
+    pub question: QuestionId,
+    /// Why.
+    pub because: Because,
+    /// Where the cards go, in this order; may be nowhere.
+    pub asked: Vec<AskedAt>,
+    /// Who is asked when their quiet hours are over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<AskedAt>,
+    /// Members and groups who may answer from now on, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audience: Vec<String>,
+}
+
+/// Why a question is asked again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Because {
+    /// Nobody answered in time: this reminder, counting from 0.
+    Reminder(usize),
+    /// Nobody answered in time, or could be reached: this rung of the ladder, counting from 0.
+    Rung(usize),
+    /// This member's quiet hours are over.
+    Awake(String),
+    /// The time is over for which this member, or person, had put it off.
+    Snoozed(String),
+    /// This member was named by somebody who had been asked.
+    Delegated(String),
 }
 
 /// The sorts of question.
@@ -623,6 +706,9 @@ pub struct Answer {
     /// Which member that is, if one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
+    /// The member who is away and for whom they stand in, where they may answer only for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
     /// From where. Not `at` in the log: that key is the record's time.
     #[serde(rename = "address")]
     pub at: Address,
@@ -667,6 +753,85 @@ pub enum Decision {
     Option(usize),
     /// A text.
     Text(String),
+    /// The agent goes on with the conversation that it had handed over.
+    HandBack {
+        /// What it is to know.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// The conversation that was handed over is over.
+    Done,
+}
+
+/// An approval that is not enough yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ballot {
+    /// The approval.
+    #[serde(flatten)]
+    pub answer: Answer,
+    /// Who must approve yet, in words: `one more of finance must approve`.
+    pub missing: String,
+}
+
+/// Something that a human did about a question, which stays open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deferral {
+    /// Which question.
+    pub question: QuestionId,
+    /// By whom; `verified` says how that is known.
+    pub by: Person,
+    /// Which member that is, if one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// From where; what is said about it goes back there.
+    #[serde(rename = "address")]
+    pub at: Address,
+    /// The message it came in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<MessageRef>,
+    /// What.
+    pub deferring: Deferring,
+    /// Their words, or the id of the button.
+    pub words: String,
+    /// Whether they wrote or pressed.
+    pub how: How,
+}
+
+/// What can be done about a question without deciding it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deferring {
+    /// The agent is asked this, and answers where it was asked.
+    AskedBack(String),
+    /// This member is asked, too.
+    Delegated(String),
+    /// Whoever put it off is asked again then.
+    Snoozed(Timestamp),
+    /// They talk with the people of the thread from now on, in the agent's place.
+    TookOver,
+}
+
+/// What a human said who has taken a conversation over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Speech {
+    /// The question by which it was handed over.
+    pub question: QuestionId,
+    /// Who; `verified` says how that is known.
+    pub by: Person,
+    /// Which member that is, if one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// From where; what the people of the thread say goes there.
+    #[serde(rename = "address")]
+    pub at: Address,
+    /// The message it came in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<MessageRef>,
+    /// The words.
+    pub text: String,
+    /// What came along.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<File>,
 }
 
 /// An answer that did not count.
@@ -711,6 +876,14 @@ pub enum Why {
     Unclear,
     /// The changed arguments do not fit, or may not be approved like that.
     Unfit,
+    /// This person has approved already, and others must.
+    Voted,
+    /// It may not be decided on this channel.
+    Elsewhere,
+    /// An answer is not needed any more.
+    Withdrawn,
+    /// Several questions are open there, and it does not say which it means.
+    Which,
 }
 
 /// Something said to the people of the thread.
@@ -721,6 +894,9 @@ pub struct Reply {
     /// The message it replies to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_reply_to: Option<MessageRef>,
+    /// What somebody asked back, which this answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Seq>,
     /// The words, as CommonMark.
     pub text: String,
     /// Files that go along.

@@ -2,6 +2,8 @@
 //!
 //! Invariant: what is not clearly a decision is none. "ok but only 50" approves nothing.
 
+use channel::Span;
+
 use crate::event::{Decision, QuestionKind};
 
 /// Words that approve; alone on the first line.
@@ -9,6 +11,20 @@ const APPROVE: &[&str] = &["approve", "approved", "yes", "i approve", "yes, appr
 /// Words that reject; alone, or followed by `:` and a reason.
 const REJECT: &[&str] =
     &["reject", "rejected", "deny", "denied", "decline", "declined", "no", "do not approve"];
+/// Words that ask the agent something about a question; a `:` and what is asked follow.
+const ASK_BACK: &[&str] = &["ask", "question"];
+/// Words that name somebody else to ask; a `:` and a member follow.
+const DELEGATE: &[&str] = &["delegate", "delegate to"];
+/// Words that put a question off; a `:` and how long follow.
+const SNOOZE: &[&str] = &["snooze", "later", "remind me"];
+/// Words that take a conversation over, as a whole answer.
+const TAKE_OVER: &[&str] = &["take over", "take", "i take over", "i'll take it"];
+/// Words that give it back to the agent; alone, or followed by `:` and what it is to know.
+const HAND_BACK: &[&str] = &["hand back", "give back"];
+/// Words that end it, as a whole answer.
+const DONE: &[&str] = &["done", "close"];
+/// Words that stop the work on a request, as a whole message.
+const STOP: &[&str] = &["stop", "/stop"];
 /// Words that begin a closing; what follows them is a signature.
 const CLOSINGS: &[&str] = &[
     "thanks",
@@ -38,8 +54,110 @@ pub fn read(kind: &QuestionKind, options: &[String], text: &str) -> Option<Decis
             Some(place) => Some(Decision::Option(place)),
             None => (!text.is_empty()).then(|| Decision::Text(text.to_owned())),
         },
-        QuestionKind::HandOver => (!text.is_empty()).then(|| Decision::Text(text.to_owned())),
+        QuestionKind::HandOver => {
+            end_of_hand_over(text).or_else(|| (!text.is_empty()).then(|| Decision::Text(text.to_owned())))
+        }
     }
+}
+
+/// Something to do about a question without deciding it, as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// Ask the agent this.
+    AskBack(String),
+    /// Ask this member, too.
+    Delegate(String),
+    /// Ask again after so long; or a sentence, where that is no length of time.
+    Snooze(Result<Span, String>),
+}
+
+/// Reads a reply that decides nothing but wants something; `None` where it wants nothing.
+pub(crate) fn wish(text: &str) -> Option<Wish> {
+    let (head, rest) = text.trim().split_once(':')?;
+    let rest = rest.trim();
+    if head.contains('\n') || rest.is_empty() {
+        return None;
+    }
+    let head = plain(head);
+    let first = || rest.lines().next().unwrap_or_default().trim();
+    if ASK_BACK.contains(&head.as_str()) {
+        Some(Wish::AskBack(rest.to_owned()))
+    } else if DELEGATE.contains(&head.as_str()) {
+        Some(Wish::Delegate(first().to_owned()))
+    } else if SNOOZE.contains(&head.as_str()) {
+        Some(Wish::Snooze(Span::parse(first())))
+    } else {
+        None
+    }
+}
+
+/// Whether an answer takes a conversation over, and says nothing else.
+pub(crate) fn takes_over(text: &str) -> bool {
+    let (line, rest) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
+    TAKE_OVER.contains(&plain(line).as_str()) && is_closing(rest)
+}
+
+/// Reads an answer that ends a hand-over: the agent goes on, or nobody needs to.
+pub(crate) fn end_of_hand_over(text: &str) -> Option<Decision> {
+    let text = text.trim();
+    let (line, rest) = text.split_once('\n').unwrap_or((text, ""));
+    if HAND_BACK.contains(&plain(line).as_str()) && is_closing(rest) {
+        return Some(Decision::HandBack { note: None });
+    }
+    if DONE.contains(&plain(line).as_str()) && is_closing(rest) {
+        return Some(Decision::Done);
+    }
+    let (head, note) = text.split_once(':')?;
+    let is_back = !head.contains('\n') && HAND_BACK.contains(&plain(head).as_str());
+    let note = note.trim();
+    is_back.then(|| Decision::HandBack { note: (!note.is_empty()).then(|| note.to_owned()) })
+}
+
+/// The ids of the choices of a hand-over.
+pub(crate) const TAKE: &str = "take";
+pub(crate) const BACK: &str = "back";
+pub(crate) const OVER: &str = "done";
+
+/// The id of the choice that offers what [`Wish`] names, and the ids of its lines.
+pub(crate) const MORE: &str = "more";
+pub(crate) const MORE_WHAT: &str = "what";
+pub(crate) const MORE_TEXT: &str = "text";
+/// What can be chosen there, in this order.
+pub(crate) const MORE_OPTIONS: [&str; 3] =
+    ["Ask the agent something", "Ask somebody else, too", "Ask me again later"];
+
+/// Reads what was filled in under [`MORE`].
+pub(crate) fn wish_of(what: &str, text: &str) -> Option<Wish> {
+    let text = text.trim();
+    let place = MORE_OPTIONS.iter().position(|option| *option == what.trim())?;
+    if text.is_empty() {
+        return None;
+    }
+    match place {
+        0 => Some(Wish::AskBack(text.to_owned())),
+        1 => Some(Wish::Delegate(text.to_owned())),
+        _ => Some(Wish::Snooze(Span::parse(text))),
+    }
+}
+
+/// Whether a message wants the work on a request to stop, and says nothing else.
+pub(crate) fn is_stop(text: &str) -> bool {
+    let (line, rest) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
+    STOP.contains(&plain(line).as_str()) && is_closing(rest)
+}
+
+/// Takes the code off the front of a reply: `#k3f approve` names the question `k3f`.
+pub fn code(text: &str) -> Option<(&str, &str)> {
+    let rest = text.trim_start().strip_prefix('#')?;
+    let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+    let (code, rest) = rest.split_at(end);
+    (!code.is_empty()).then(|| (code, rest.trim_start_matches([':', ',']).trim_start()))
+}
+
+/// Whether a text says what decides an approval, or wants something about one: what nobody says who does not mean a
+/// question.
+pub fn means_a_question(text: &str) -> bool {
+    approval(text.trim()).is_some() || wish(text).is_some()
 }
 
 /// The id of the choice to approve a call with other arguments. What it says depends on more than these words: `revise`.
@@ -57,6 +175,8 @@ pub(crate) fn press(
         (QuestionKind::Approval { .. }, "approve") => Some(Decision::Approve),
         (QuestionKind::Approval { .. }, "reject") => Some(Decision::Reject { comment }),
         (QuestionKind::Approval { .. }, _) => None,
+        (QuestionKind::HandOver, BACK) => Some(Decision::HandBack { note: comment }),
+        (QuestionKind::HandOver, OVER) => Some(Decision::Done),
         (QuestionKind::Question | QuestionKind::Unknown { .. } | QuestionKind::HandOver, _) => {
             choice_place(choice).filter(|place| *place < options.len()).map(Decision::Option)
         }

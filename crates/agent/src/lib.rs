@@ -9,6 +9,7 @@
 
 mod event;
 mod id;
+mod inquiry;
 mod intent;
 mod thread;
 
@@ -42,7 +43,7 @@ mod extract;
 mod grammar;
 mod lenient;
 
-pub use admit::{About, Arrival, Assigned, Named, admit, goes_on};
+pub use admit::{About, Arrival, Assigned, Named, admit, goes_on, naming};
 pub use agent::Agent;
 pub use calendar::{Days, Hours};
 pub use canonical::{args_hash, canonical};
@@ -51,7 +52,7 @@ pub use directory::{Desk, Directory, Member, Standing};
 pub use document::{Flaw, Source, parse, read, read_part, read_what_is_sound, schema_of};
 pub use event::*;
 pub use extract::{Extracted, Extractor, Rejection};
-pub use grammar::read as read_reply;
+pub use grammar::{code, means_a_question, read as read_reply};
 pub use id::{CallId, Home, QuestionId, Seq, ThreadId, Version, caused_by, sha256};
 pub use intent::Intent;
 pub use lenient::Repair;
@@ -65,4 +66,4 @@ pub use snapshot::snapshot;
 pub use spec::*;
 pub use terms::{Bar, Like, Met, Missing, Otherwise, Quorum, Remember, Rung, Terms, Vote};
 pub use thread::{CallView, Phase, Run, Thread};
-pub use ticket::Tickets;
+pub use ticket::{Tickets, short_code};

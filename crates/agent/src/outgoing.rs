@@ -4,18 +4,23 @@ use std::collections::BTreeSet;
 
 use channel::{
     Address, Capabilities, Card, CardState, ChannelName, Choice, Comment, Content, Correlation, DeliveryKey,
-    Field, Outgoing, Style, Text, Timestamp,
+    Field, Input, InputKind, Outgoing, Style, Text, Timestamp,
 };
 use serde_json::Value;
 
 use crate::{
-    event::{Answer, Decision, Event, Question, QuestionKind, Refusal, Why},
-    grammar::{EDIT, choice_id},
+    event::{
+        Answer, AskedAgain, Ballot, Because, Decision, Deferral, Deferring, Event, Heard, Question,
+        QuestionKind, Refusal, Speech, Why,
+    },
+    grammar::{BACK, EDIT, MORE, MORE_OPTIONS, MORE_TEXT, MORE_WHAT, OVER, TAKE, choice_id},
     id::{QuestionId, Seq},
+    inquiry::{Inquiry, Posted},
     revise,
     spec::redacted,
+    terms::{Otherwise, Quorum},
     thread::Thread,
-    ticket::Tickets,
+    ticket::{Tickets, short_code},
 };
 
 /// What the messages are made with.
@@ -45,12 +50,19 @@ pub fn outgoing(thread: &Thread, seq: Seq, press: &Press<'_>) -> Vec<Outgoing> {
             content: Content::Text(Text { markdown: reply.text.clone(), note: reply.note.clone() }),
             files: reply.files.clone(),
         }],
-        Event::Asked(question) => {
-            let open = CardState::Open { deadline: question.deadline };
-            cards(thread, (QuestionId(seq), question), open, press, at)
+        Event::Asked(_) => open(thread, QuestionId(seq), seq, press, at),
+        Event::AskedAgain(again) => open(thread, again.question, seq, press, at),
+        Event::Voted(ballot) => voted(thread, seq, ballot, press, at),
+        Event::Deferred(deferral) => deferred(thread, seq, deferral, press, at),
+        Event::Spoke(speech) => {
+            thread.home().map(|home| spoken(thread, seq, home, speech, at)).into_iter().collect()
         }
+        Event::Heard(heard) => relayed(thread, seq, heard, at).into_iter().collect(),
         Event::Answered(answer) => close(thread, answer.question, seq, &ending(thread, answer), press, at),
-        Event::Lapsed { question } => close(thread, *question, seq, "Nobody answered in time", press, at),
+        Event::Lapsed { question } => close(thread, *question, seq, lapse(thread, *question), press, at),
+        Event::Withdrawn { question, why } => {
+            close(thread, *question, seq, &format!("Not needed any more: {why}"), press, at)
+        }
         Event::Cancelled { by } => {
             let closed = |id: &QuestionId| thread.settled_by(*id) == Some(seq);
             let asked = (0..seq.0).map(|n| QuestionId(Seq(n))).filter(closed);
@@ -59,7 +71,6 @@ pub fn outgoing(thread: &Thread, seq: Seq, press: &Press<'_>) -> Vec<Outgoing> {
         Event::Refused(refusal) => vec![refuse(thread, seq, refusal, at)],
         Event::Continued(_)
         | Event::Routed(_)
-        | Event::Heard(_)
         | Event::Edited(_)
         | Event::Deleted { .. }
         | Event::Thought(_)
@@ -88,11 +99,15 @@ pub fn message_names(thread: &Thread) -> BTreeSet<DeliveryKey> {
         correlation: Correlation::Native,
         one_reader: false,
     };
-    // Only the names count: whatever the messages would say, nobody reads it.
+    // Only the names count: whatever the messages would say, nobody reads it. Where a card cannot be rewritten, a word may be
+    // said instead.
     let tickets = Tickets::new([0; 32]);
-    let press = Press { tickets: &tickets, capabilities: &|_| Some(can), secrets: &|_| None };
-    let caused = (0..thread.version().0).flat_map(|seq| outgoing(thread, Seq(seq), &press));
-    let mut names: BTreeSet<DeliveryKey> = caused.map(|message| message.key).collect();
+    let mut names = BTreeSet::new();
+    for can in [can, Capabilities { amends: false, ..can }] {
+        let press = Press { tickets: &tickets, capabilities: &|_| Some(can), secrets: &|_| None };
+        let caused = (0..thread.version().0).flat_map(|seq| outgoing(thread, Seq(seq), &press));
+        names.extend(caused.map(|message| message.key));
+    }
     for record in thread.records() {
         if let Event::Delivered { key, .. } | Event::Undelivered { key: Some(key), .. } = &record.event {
             names.insert(key.clone());
@@ -103,9 +118,12 @@ pub fn message_names(thread: &Thread) -> BTreeSet<DeliveryKey> {
 
 /// The words that say how a question ended.
 pub fn ending(thread: &Thread, answer: &Answer) -> String {
-    let who = answer.member.as_deref().unwrap_or(&answer.by.name);
+    let who = who(answer);
     match &answer.decision {
-        Decision::Approve => format!("Approved by {who}"),
+        Decision::Approve => {
+            let all = thread.votes(answer.question).map(|ballot| self::who(&ballot.answer)).chain([who]);
+            format!("Approved by {}", listed(&all.collect::<Vec<_>>()))
+        }
         Decision::ApproveEdited { args, .. } => {
             let asked = thread.question(answer.question).map(|question| &question.kind);
             let changed = match asked {
@@ -121,46 +139,247 @@ pub fn ending(thread: &Thread, answer: &Answer) -> String {
             format!("{who} answered: {}", option.map_or("", String::as_str))
         }
         Decision::Text(text) => format!("{who} answered: {text}"),
+        Decision::HandBack { .. } => format!("Handed back to the agent by {who}"),
+        Decision::Done => format!("Closed by {who}"),
     }
 }
 
-fn cards(
+/// Who gave an answer, by name, and for whom.
+fn who(answer: &Answer) -> String {
+    let who = answer.member.as_deref().unwrap_or(&answer.by.name);
+    match &answer.instead_of {
+        Some(member) => format!("{who} for {member}"),
+        None => who.to_owned(),
+    }
+}
+
+/// `ana`, `ana and ben`, `ana, ben and cleo`.
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+fn lapse(thread: &Thread, id: QuestionId) -> &'static str {
+    match thread.question(id).map(|question| question.terms.otherwise) {
+        Some(Otherwise::Allow) => "Nobody answered in time; it runs, as the policy says",
+        Some(Otherwise::HandOver) => "Nobody answered in time; a person was asked to take over",
+        Some(Otherwise::Deny) | None => "Nobody answered in time",
+    }
+}
+
+/// The cards that an event sends for a question that is open then.
+fn open(thread: &Thread, id: QuestionId, seq: Seq, press: &Press<'_>, at: Timestamp) -> Vec<Outgoing> {
+    let (Some(question), Some(inquiry)) = (thread.question(id), thread.inquiry(id)) else {
+        return Vec::new();
+    };
+    let open = CardState::Open { deadline: question.deadline };
+    let posted = inquiry.cards.iter().filter(|card| card.seq == seq);
+    posted.map(|posted| card(thread, (id, question), posted, (open.clone(), Some(seq)), press, at)).collect()
+}
+
+/// The card of a question at one of its places, as it is after the event at `until`.
+fn card(
     thread: &Thread,
     (id, question): (QuestionId, &Question),
-    state: CardState,
+    posted: &Posted,
+    (state, until): (CardState, Option<Seq>),
+    press: &Press<'_>,
+    at: Timestamp,
+) -> Outgoing {
+    let to = &posted.asked.at;
+    let is_open = matches!(state, CardState::Open { .. });
+    let taken = until.is_some_and(|until| thread.taken(id).is_some_and(|taken| taken.seq <= until));
+    Outgoing {
+        key: posted.key(thread.id()),
+        to: to.clone(),
+        at,
+        only: None,
+        in_reply_to: question.in_reply_to.clone().filter(|_| thread.home() == Some(to)),
+        amends: None,
+        content: Content::Card(Card {
+            ticket: press.tickets.mint(thread.id(), id, to),
+            code: short_code(thread.id(), id),
+            title: title(question),
+            text: question.text.clone(),
+            fields: fields(question, press),
+            choices: choices(question, to, taken, press),
+            free_text: matches!(question.kind, QuestionKind::Question | QuestionKind::HandOver),
+            progress: until.filter(|_| is_open).and_then(|until| progress(thread, id, until)),
+            state,
+        }),
+        files: Vec::new(),
+    }
+}
+
+/// What has happened to an open question until an event, for those who are asked.
+fn progress(thread: &Thread, id: QuestionId, until: Seq) -> Option<String> {
+    let votes: Vec<_> = thread.votes_until(id, until).collect();
+    let mut sentences = Vec::new();
+    let taken = thread.taken(id).filter(|taken| taken.seq <= until).and_then(|taken| thread.event(taken.seq));
+    if let Some(Event::Deferred(deferral)) = taken {
+        let who = deferral.member.as_deref().unwrap_or(&deferral.by.name);
+        sentences.push(format!("{who} has taken over."));
+    }
+    if let Some(Event::AskedAgain(AskedAgain { because, .. })) = thread.event(until) {
+        match because {
+            Because::Reminder(_) | Because::Snoozed(_) => {
+                sentences.push("This still waits for an answer.".to_owned())
+            }
+            Because::Rung(_) => sentences.push("Nobody has answered this yet.".to_owned()),
+            Because::Delegated(_) => sentences.push("You were named to answer this.".to_owned()),
+            Because::Awake(_) => {}
+        }
+    }
+    if let Some(last) = votes.last() {
+        let names: Vec<String> = votes.iter().map(|ballot| who(&ballot.answer)).collect();
+        sentences.push(format!("Approved by {}; {}.", listed(&names), last.missing));
+    }
+    (!sentences.is_empty()).then(|| sentences.join(" "))
+}
+
+/// An approval that is not enough yet is shown on every card that can be rewritten; where none can, whoever gave it is told.
+fn voted(thread: &Thread, seq: Seq, ballot: &Ballot, press: &Press<'_>, at: Timestamp) -> Vec<Outgoing> {
+    let id = ballot.answer.question;
+    let (Some(question), Some(inquiry)) = (thread.question(id), thread.inquiry(id)) else {
+        return Vec::new();
+    };
+    let shown = rewritten(thread, (id, question, inquiry), seq, press, at);
+    let amends = |to: &Address| (press.capabilities)(&to.channel).is_some_and(|can| can.amends);
+    let text = format!("Your approval is noted; {}.", ballot.missing);
+    let told = Outgoing {
+        only: Some(ballot.answer.by.clone()),
+        ..text_at(thread, seq, &ballot.answer.at, text, at)
+    };
+    shown.into_iter().chain((!amends(&ballot.answer.at)).then_some(told)).collect()
+}
+
+/// What somebody is told who did something about a question. Who asked something back hears the agent.
+fn deferred(
+    thread: &Thread,
+    seq: Seq,
+    deferral: &Deferral,
     press: &Press<'_>,
     at: Timestamp,
 ) -> Vec<Outgoing> {
-    let card = |to: &Address| Card {
-        ticket: press.tickets.mint(thread.id(), id, to),
-        code: String::new(),
-        title: title(question),
-        text: question.text.clone(),
-        fields: fields(question, press),
-        choices: choices(question, to, press),
-        free_text: matches!(question.kind, QuestionKind::Question | QuestionKind::HandOver),
-        progress: None,
-        state: state.clone(),
+    let text = match &deferral.deferring {
+        Deferring::AskedBack(_) => return Vec::new(),
+        Deferring::TookOver => return taken_over(thread, seq, deferral, press, at),
+        Deferring::Delegated(member) => format!("{member} is asked, too."),
+        Deferring::Snoozed(until) => format!("You are asked again at {until:.0}."),
     };
-    question
-        .asked
-        .iter()
-        .enumerate()
-        .map(|(n, asked)| Outgoing {
-            key: thread.id().delivery(id.0, n),
-            to: asked.at.clone(),
-            at,
-            only: None,
-            in_reply_to: question.in_reply_to.clone().filter(|_| thread.home() == Some(&asked.at)),
-            amends: None,
-            content: Content::Card(card(&asked.at)),
-            files: Vec::new(),
+    let told = text_at(thread, seq, &deferral.at, text, at);
+    vec![Outgoing { only: Some(deferral.by.clone()), in_reply_to: deferral.message.clone(), ..told }]
+}
+
+/// Somebody has taken the conversation over: its people are told who, every card that can be rewritten says so, and they are
+/// told what was said since it was handed over.
+fn taken_over(
+    thread: &Thread,
+    seq: Seq,
+    deferral: &Deferral,
+    press: &Press<'_>,
+    at: Timestamp,
+) -> Vec<Outgoing> {
+    let id = deferral.question;
+    let (Some(question), Some(inquiry)) = (thread.question(id), thread.inquiry(id)) else {
+        return Vec::new();
+    };
+    if !question.is_hand_over() || inquiry.settled.is_some_and(|settled| settled < seq) {
+        return Vec::new();
+    }
+    let who = deferral.member.as_deref().unwrap_or(&deferral.by.name);
+    let missed: Vec<String> = (id.0.0..seq.0)
+        .filter_map(|seq| thread.heard(Seq(seq)))
+        .map(|heard| format!("{}: {}", heard.from.name, heard.text))
+        .collect();
+    let since = match missed.is_empty() {
+        true => String::new(),
+        false => format!("\n\nSaid meanwhile:\n\n{}", missed.join("\n\n")),
+    };
+    let text = format!(
+        "You talk with them now: what you reply here goes to them, and what they say comes here. `hand back` gives the \
+         conversation back to the agent, `done` ends it.{since}"
+    );
+    let told =
+        Outgoing { in_reply_to: deferral.message.clone(), ..text_at(thread, seq, &deferral.at, text, at) };
+    let home = thread.home().map(|home| Outgoing {
+        key: thread.id().delivery(seq, 1),
+        ..text_at(thread, seq, home, format!("{who} has taken over and talks with you here."), at)
+    });
+    let shown = rewritten(thread, (id, question, inquiry), seq, press, at);
+    [told].into_iter().chain(home).chain(shown).collect()
+}
+
+/// What a human said who has taken the conversation over.
+fn spoken(thread: &Thread, seq: Seq, home: &Address, speech: &Speech, at: Timestamp) -> Outgoing {
+    let who = speech.member.clone().unwrap_or_else(|| speech.by.name.clone());
+    Outgoing {
+        content: Content::Text(Text { markdown: speech.text.clone(), note: Some(who) }),
+        files: speech.files.clone(),
+        ..text_at(thread, seq, home, String::new(), at)
+    }
+}
+
+/// What was said at home while somebody had taken the conversation over goes to where they talk.
+fn relayed(thread: &Thread, seq: Seq, heard: &Heard, at: Timestamp) -> Option<Outgoing> {
+    let to = thread.relayed_to(seq)?;
+    let files = heard.files.iter().map(|heard| heard.file.clone()).filter(|file| !file.hash.is_empty());
+    Some(Outgoing {
+        content: Content::Text(Text { markdown: heard.text.clone(), note: Some(heard.from.name.clone()) }),
+        files: files.collect(),
+        ..text_at(thread, seq, to, String::new(), at)
+    })
+}
+
+/// The cards of an open question that can be rewritten, as they are after an event.
+fn rewritten(
+    thread: &Thread,
+    (id, question, inquiry): (QuestionId, &Question, &Inquiry),
+    seq: Seq,
+    press: &Press<'_>,
+    at: Timestamp,
+) -> Vec<Outgoing> {
+    let amends = |to: &Address| (press.capabilities)(&to.channel).is_some_and(|can| can.amends);
+    let open = CardState::Open { deadline: question.deadline };
+    let cards = inquiry.cards.iter().enumerate();
+    cards
+        .filter(|(_, posted)| posted.seq < seq && amends(&posted.asked.at))
+        .map(|(n, posted)| {
+            let card = card(thread, (id, question), posted, (open.clone(), Some(seq)), press, at);
+            Outgoing {
+                key: thread.id().delivery(seq, numbered(id, n)),
+                amends: Some(card.key.clone()),
+                ..card
+            }
         })
         .collect()
 }
 
+/// A word of the gateway's own that follows from an event.
+fn text_at(thread: &Thread, seq: Seq, to: &Address, text: String, at: Timestamp) -> Outgoing {
+    Outgoing {
+        key: thread.id().delivery(seq, 0),
+        to: to.clone(),
+        at,
+        only: None,
+        in_reply_to: None,
+        amends: None,
+        content: Content::Text(Text { markdown: text, note: None }),
+        files: Vec::new(),
+    }
+}
+
+/// The number of the n-th card of a question among the messages of an event that is about several: the question's own place
+/// keeps them apart.
+fn numbered(id: QuestionId, n: usize) -> usize {
+    usize::try_from(id.0.0).unwrap_or(0) * 1_000 + n
+}
+
 /// Closes every card of a question. Where a card cannot be rewritten, a plain question needs no last word, but who was
-/// asked to decide hears how it ended.
+/// asked to decide hears how it ended, once.
 fn close(
     thread: &Thread,
     id: QuestionId,
@@ -172,20 +391,23 @@ fn close(
     let Some(question) = thread.question(id).filter(|_| thread.settled_by(id) == Some(seq)) else {
         return Vec::new();
     };
+    let cards = thread.inquiry(id).map(|inquiry| inquiry.cards.as_slice()).unwrap_or_default();
     let closed = CardState::Closed { how: how.to_owned() };
-    let worth = |to: &Address| {
+    let worth = |(n, posted): &(usize, &Posted)| {
+        let to = &posted.asked.at;
         let amends = (press.capabilities)(&to.channel).is_some_and(|can| can.amends);
-        amends || !matches!(question.kind, QuestionKind::Question)
+        let is_first = !cards.iter().take(*n).any(|before| before.asked.at == *to);
+        amends || (is_first && !matches!(question.kind, QuestionKind::Question))
     };
-    cards(thread, (id, question), closed, press, at)
-        .into_iter()
-        .enumerate()
-        .filter(|(_, card)| worth(&card.to))
-        .map(|(n, card)| Outgoing {
-            // Several questions may close by one event; the question's own place keeps their keys apart.
-            key: thread.id().delivery(seq, usize::try_from(id.0.0).unwrap_or(0) * 1_000 + n),
-            amends: Some(card.key.clone()),
-            ..card
+    let cards = cards.iter().enumerate().filter(worth);
+    cards
+        .map(|(n, posted)| {
+            let card = card(thread, (id, question), posted, (closed.clone(), None), press, at);
+            Outgoing {
+                key: thread.id().delivery(seq, numbered(id, n)),
+                amends: Some(card.key.clone()),
+                ..card
+            }
         })
         .collect()
 }
@@ -210,7 +432,8 @@ fn fields(question: &Question, press: &Press<'_>) -> Vec<Field> {
     args.into_iter().map(|(label, value)| Field { label, value: revise::text_of(&value) }).collect()
 }
 
-fn choices(question: &Question, to: &Address, press: &Press<'_>) -> Vec<Choice> {
+/// What can be chosen; `taken`: somebody has taken the conversation over.
+fn choices(question: &Question, to: &Address, taken: bool, press: &Press<'_>) -> Vec<Choice> {
     let choice = |id: &str, label: &str, style, comment| Choice {
         id: id.into(),
         label: label.into(),
@@ -223,6 +446,8 @@ fn choices(question: &Question, to: &Address, press: &Press<'_>) -> Vec<Choice> 
         QuestionKind::Approval { tool, args, .. } => {
             let mut choices = vec![choice("approve", "Approve", Style::Primary, Comment::None)];
             let form = (press.secrets)(tool).map(|secret| revise::form(args, &secret)).unwrap_or_default();
+            // What several must approve, each of them approves the same.
+            let form = if question.terms.quorum == Quorum::default() { form } else { Vec::new() };
             if !form.is_empty() && (press.capabilities)(&to.channel).is_some_and(|can| can.forms) {
                 choices.push(Choice {
                     form,
@@ -230,15 +455,51 @@ fn choices(question: &Question, to: &Address, press: &Press<'_>) -> Vec<Choice> 
                 });
             }
             choices.push(choice("reject", "Reject", Style::Danger, Comment::Optional));
+            choices.extend(more(question, to, press));
             choices
         }
-        QuestionKind::Question | QuestionKind::Unknown { .. } | QuestionKind::HandOver => question
+        QuestionKind::HandOver if taken => vec![
+            choice(BACK, "Give back to the agent", Style::Primary, Comment::Optional),
+            choice(OVER, "Done", Style::Plain, Comment::None),
+        ],
+        QuestionKind::HandOver => vec![
+            choice(TAKE, "Take over", Style::Primary, Comment::None),
+            choice(BACK, "Give back to the agent", Style::Plain, Comment::Optional),
+            choice(OVER, "Done", Style::Plain, Comment::None),
+        ],
+        QuestionKind::Question | QuestionKind::Unknown { .. } => question
             .options
             .iter()
             .enumerate()
             .map(|(place, label)| choice(&choice_id(place), label, Style::Plain, Comment::None))
+            .chain(more(question, to, press))
             .collect(),
     }
+}
+
+/// What else somebody may do who was asked at a desk: ask back, name somebody else, put it off. Without forms it is said in
+/// words.
+fn more(question: &Question, to: &Address, press: &Press<'_>) -> Option<Choice> {
+    let can = (press.capabilities)(&to.channel).is_some_and(|can| can.forms);
+    let line = |id: &str, label: &str, kind| Input { kind, required: true, ..Input::line(id, label, "") };
+    (can && !question.audience.requester).then(|| Choice {
+        id: MORE.into(),
+        label: "More…".into(),
+        style: Style::Plain,
+        comment: Comment::None,
+        form: vec![
+            line(
+                MORE_WHAT,
+                "What",
+                InputKind::One(MORE_OPTIONS.iter().map(|option| (*option).to_owned()).collect()),
+            ),
+            Input {
+                hint: Some("The question; who; or how long: 2h".to_owned()),
+                ..line(MORE_TEXT, "What, who, or when", InputKind::Lines)
+            },
+        ],
+        reply: None,
+    })
 }
 
 /// The explanation to somebody whose answer did not count; for their eyes only.
@@ -260,6 +521,13 @@ fn refuse(thread: &Thread, seq: Seq, refusal: &Refusal, at: Timestamp) -> Outgoi
                 .to_owned()
         }
         Why::Settled => format!("This was decided before: {}.", settled()),
+        Why::Voted => "You have approved this already; others must, too.".to_owned(),
+        Why::Elsewhere => elsewhere(question),
+        Why::Withdrawn => "This is not needed any more; nothing was decided.".to_owned(),
+        Why::Which => format!(
+            "Several questions wait here, so nothing was decided. Begin your answer with the code of the one you mean: {}.",
+            refusal.what.as_deref().unwrap_or_default()
+        ),
         Why::Expired => "This has expired; nothing was decided.".to_owned(),
         Why::Unfit => {
             format!(
@@ -282,6 +550,12 @@ fn refuse(thread: &Thread, seq: Seq, refusal: &Refusal, at: Timestamp) -> Outgoi
         content: Content::Text(Text { markdown: text, note: None }),
         files: Vec::new(),
     }
+}
+
+fn elsewhere(question: Option<&Question>) -> String {
+    let channels = question.and_then(|question| question.terms.decided_on.as_deref()).unwrap_or_default();
+    let names: Vec<&str> = channels.iter().map(ChannelName::as_str).collect();
+    format!("This may not be decided here; nothing was decided. It can be decided on: {}.", names.join(", "))
 }
 
 fn how_to_answer(question: &Question) -> String {

@@ -51,6 +51,7 @@ pub(crate) fn parts(thread: &Thread) -> Vec<Part> {
             PassageKind::Question { end, .. } | PassageKind::HandedOver { end, .. } => {
                 end.status == QuestionStatus::Open
             }
+            PassageKind::AskedBack { answer, .. } => answer.is_empty(),
             PassageKind::Said { .. }
             | PassageKind::Called { .. }
             | PassageKind::Fault { .. }
@@ -149,6 +150,9 @@ fn told(kind: &PassageKind) -> (&'static str, Map<String, Value>) {
             });
             ("approval", value)
         }
+        PassageKind::AskedBack { by, text, answer } => {
+            ("asked_back", json!({ "by": by, "text": text, "answer": answer }))
+        }
         PassageKind::HandedOver { why, end } => {
             ("handed_over", json!({ "why": why, "status": end.status.as_str(), "answer": end.words }))
         }
@@ -182,6 +186,8 @@ pub(crate) fn one_of_every_kind() -> Vec<Part> {
         ("approval", json!({ "tool": "a", "args": "{}", "status": "approved", "comment": "", "changed": "{}", "by": "b" })),
         ("approval", json!({ "tool": "a", "args": "{}", "status": "rejected", "comment": "c", "changed": "", "by": "b" })),
         ("approval", json!({ "tool": "a", "args": "{}", "status": "lapsed", "comment": "", "changed": "", "by": "" })),
+        ("asked_back", json!({ "by": "a", "text": "b", "answer": "" })),
+        ("asked_back", json!({ "by": "a", "text": "b", "answer": "c" })),
         ("handed_over", json!({ "why": "a", "status": "answered", "answer": "b" })),
         ("fault", json!({ "fault": "bad_call", "text": "a" })),
         ("summary", json!({ "text": "a" })),

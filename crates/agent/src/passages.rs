@@ -7,8 +7,8 @@ use channel::{File, Person};
 
 use crate::{
     event::{
-        Acted, Author, CallEnd, Decision, Event, Heard, Outcome, Passage, PassageKind, Question, QuestionEnd,
-        QuestionKind, QuestionStatus,
+        Acted, Author, CallEnd, Decision, Deferral, Deferring, Event, Heard, Outcome, Passage, PassageKind,
+        Question, QuestionEnd, QuestionKind, QuestionStatus, Reply,
     },
     id::{QuestionId, Seq},
     thread::Thread,
@@ -29,6 +29,22 @@ pub(crate) fn passages(thread: &Thread) -> Vec<Passage> {
         let (at, kind) = match &record.event {
             // In the words that it has now; what was taken back is gone.
             Event::Heard(_) => (seq, thread.heard(seq).map(|heard| said_by(heard, thread.was_edited(seq)))),
+            Event::Said(Reply { answers: Some(asked_back), text: told, .. }) => {
+                let number = thread.number(*asked_back);
+                let asked = all.iter_mut().skip(former).rev().find(|passage| passage.number == number);
+                if let Some(Passage { kind: PassageKind::AskedBack { answer, .. }, .. }) = asked {
+                    answer.clone_from(told);
+                }
+                continue;
+            }
+            Event::Deferred(Deferral { deferring: Deferring::AskedBack(text), member, by, .. }) => {
+                let by = member.clone().unwrap_or_else(|| by.name.clone());
+                (seq, Some(PassageKind::AskedBack { by, text: text.clone(), answer: String::new() }))
+            }
+            Event::Spoke(speech) => {
+                let by = speech.member.clone().unwrap_or_else(|| speech.by.name.clone());
+                (seq, Some(PassageKind::Said { by: Author::Member(by), text: speech.text.clone() }))
+            }
             Event::Said(reply) => {
                 let told = || PassageKind::Said { by: reply.by.clone(), text: reply.text.clone() };
                 (seq, (reply.by != Author::Gateway).then(told))
@@ -62,9 +78,13 @@ pub(crate) fn passages(thread: &Thread) -> Vec<Passage> {
             | Event::Edited(_)
             | Event::Deleted { .. }
             | Event::Thought(_)
+            | Event::AskedAgain(_)
+            | Event::Voted(_)
+            | Event::Deferred(_)
             | Event::Answered(_)
             | Event::Refused(_)
             | Event::Lapsed { .. }
+            | Event::Withdrawn { .. }
             | Event::Delivered { .. }
             | Event::Undelivered { .. }
             | Event::Paused { .. }
@@ -103,6 +123,7 @@ pub(crate) fn made_good(passages: &[Passage]) -> Vec<bool> {
             | PassageKind::Called { .. }
             | PassageKind::Question { .. }
             | PassageKind::Approval { .. }
+            | PassageKind::AskedBack { .. }
             | PassageKind::HandedOver { .. }
             | PassageKind::Cancelled { .. } => false,
         }
@@ -149,9 +170,12 @@ fn asked(thread: &Thread, id: QuestionId, question: &Question) -> PassageKind {
                     (QuestionStatus::Answered, question.options.get(*place).cloned().unwrap_or_default())
                 }
                 Decision::Text(text) => (QuestionStatus::Answered, text.clone()),
+                Decision::HandBack { note } => (QuestionStatus::Answered, note.clone().unwrap_or_default()),
+                Decision::Done => (QuestionStatus::Answered, String::new()),
             };
             (status, by, words)
         }
+        Some(Event::Withdrawn { why, .. }) => (QuestionStatus::Withdrawn, String::new(), why.clone()),
         Some(_) => (QuestionStatus::Lapsed, String::new(), String::new()),
     };
     let end = QuestionEnd { status, by, words };

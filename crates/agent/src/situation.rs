@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     agent::Agent,
-    event::{Author, Decision, Event, Outcome, QuestionKind},
+    event::{Author, Decision, Deferral, Deferring, Event, Outcome, QuestionKind},
     id::Seq,
     parts::{Part, parts},
     passages::run_of_now,
@@ -91,6 +91,12 @@ fn latest(thread: &Thread, seq: Seq, event: &Event) -> Option<Value> {
                     let option = question.options.get(*place).cloned().unwrap_or_default();
                     json!({ "kind": "answered", "tool": tool, "args": args, "answer": option, "text": option, "question": question.text })
                 }
+                Decision::HandBack { note } => {
+                    json!({ "kind": "handed_back", "tool": "", "text": note.clone().unwrap_or_default() })
+                }
+                Decision::Done => {
+                    json!({ "kind": "answered", "tool": tool, "args": args, "answer": "", "text": "", "question": question.text })
+                }
                 Decision::Text(text) => {
                     json!({ "kind": "answered", "tool": tool, "args": args, "answer": text, "text": text, "question": question.text })
                 }
@@ -104,6 +110,10 @@ fn latest(thread: &Thread, seq: Seq, event: &Event) -> Option<Value> {
             };
             Some(json!({ "kind": "lapsed", "tool": tool, "question": question.text }))
         }
+        Event::Deferred(Deferral { deferring: Deferring::AskedBack(text), question, .. }) => {
+            let question = thread.question(*question)?;
+            Some(json!({ "kind": "asked_back", "text": text, "question": question.text }))
+        }
         Event::Said(reply) if reply.by == Author::Agent => {
             Some(json!({ "kind": "said", "text": reply.text }))
         }
@@ -113,7 +123,12 @@ fn latest(thread: &Thread, seq: Seq, event: &Event) -> Option<Value> {
         | Event::Thought(_)
         | Event::Started(_)
         | Event::Asked(_)
+        | Event::AskedAgain(_)
+        | Event::Voted(_)
+        | Event::Spoke(_)
+        | Event::Deferred(_)
         | Event::Refused(_)
+        | Event::Withdrawn { .. }
         | Event::Said(_)
         | Event::Delivered { .. }
         | Event::Undelivered { .. }

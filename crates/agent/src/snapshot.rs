@@ -105,6 +105,7 @@ fn texts(kind: &mut PassageKind) -> Vec<&mut String> {
         }
         PassageKind::Question { text, end: QuestionEnd { words, .. }, .. }
         | PassageKind::HandedOver { why: text, end: QuestionEnd { words, .. } } => vec![text, words],
+        PassageKind::AskedBack { text, answer, .. } => vec![text, answer],
         PassageKind::Approval { .. } | PassageKind::Cancelled { .. } => Vec::new(),
     }
 }

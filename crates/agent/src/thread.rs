@@ -11,11 +11,13 @@ use serde_json::Value;
 use crate::{
     canonical::args_hash,
     event::{
-        AgentRef, Answer, Author, Decision, Denied, Edit, Event, Fault, Heard, Outcome, Question,
-        QuestionKind, Record, Snapshot, Thought, Usage,
+        AgentRef, Answer, Audience, Author, Ballot, Decision, Deferral, Deferring, Denied, Edit, Event,
+        Fault, Heard, Outcome, Question, QuestionKind, Record, Reply, Snapshot, Thought, Usage,
     },
-    id::{CallId, QuestionId, Seq, ThreadId, Version},
+    id::{CallId, QuestionId, Seq, ThreadId, Version, caused_by},
+    inquiry::{Inquiry, Taken},
     intent::Intent,
+    terms::Otherwise,
 };
 
 /// The log of one conversation, and what follows from it.
@@ -28,7 +30,14 @@ pub struct Thread {
     state: Phase,
     paused: bool,
     open: Vec<QuestionId>,
-    settled: BTreeMap<QuestionId, Seq>,
+    inquiries: BTreeMap<QuestionId, Inquiry>,
+    /// What somebody asked back and nobody has answered.
+    asked_back: Vec<Seq>,
+    /// What was said at home while somebody had taken the conversation over: the question by which it was handed over, and where
+    /// they talked then.
+    relayed: BTreeMap<Seq, (QuestionId, Address)>,
+    /// Whether there is something new to think about while people are waited for: a call that ended.
+    news: bool,
     starts: BTreeMap<CallId, u32>,
     /// Messages as they stand now, where they were edited; none where they were deleted.
     revised: BTreeMap<Seq, Option<Heard>>,
@@ -89,10 +98,22 @@ pub struct Run {
     pub faults: Vec<Fault>,
     /// Every call that was started: the tool and the hash of its arguments.
     pub calls: Vec<(String, String)>,
-    /// Whether the conversation was handed over.
+    /// Whether the conversation was handed over, and was not handed back.
     pub handed_over: bool,
+    /// How often it was handed back.
+    pub handed_back: u32,
     /// The last edit or deletion of one of its messages: a thought from before that counts for nothing.
     pub revised: Option<Seq>,
+    /// The last end of a question: a thought from before that counts for nothing, either.
+    pub settled: Option<Seq>,
+}
+
+/// How a question ended.
+#[derive(Clone, Copy)]
+enum End<'a> {
+    Answered(&'a Decision),
+    Lapsed,
+    Withdrawn,
 }
 
 /// A tool call as the log knows it.
@@ -115,7 +136,10 @@ impl Thread {
             state: Phase::Empty,
             paused: false,
             open: Vec::new(),
-            settled: BTreeMap::new(),
+            inquiries: BTreeMap::new(),
+            asked_back: Vec::new(),
+            relayed: BTreeMap::new(),
+            news: false,
             starts: BTreeMap::new(),
             revised: BTreeMap::new(),
             changed: BTreeMap::new(),
@@ -219,9 +243,81 @@ impl Thread {
         }
     }
 
-    /// The event that settled a question: `answered`, `lapsed` or `cancelled`.
+    /// The event that settled a question: `answered`, `lapsed`, `withdrawn` or `cancelled`.
     pub fn settled_by(&self, id: QuestionId) -> Option<Seq> {
-        self.settled.get(&id).copied()
+        self.inquiries.get(&id)?.settled
+    }
+
+    /// How a question stands.
+    pub(crate) fn inquiry(&self, id: QuestionId) -> Option<&Inquiry> {
+        self.inquiries.get(&id)
+    }
+
+    /// Until when a question waits for an answer.
+    pub fn waits_until(&self, id: QuestionId) -> Option<Timestamp> {
+        Some(self.inquiries.get(&id)?.until(self.question(id)?))
+    }
+
+    /// Who has taken the conversation over that a question hands over: where they talk.
+    pub(crate) fn taken(&self, id: QuestionId) -> Option<&Taken> {
+        self.inquiries.get(&id)?.taken.as_ref()
+    }
+
+    /// Where somebody talked who had taken the conversation over when this was said at home.
+    pub(crate) fn relayed_to(&self, seq: Seq) -> Option<&Address> {
+        self.relayed.get(&seq).map(|(_, at)| at)
+    }
+
+    /// The approvals of a question that were not enough alone, oldest first.
+    pub fn votes(&self, id: QuestionId) -> impl Iterator<Item = &Ballot> {
+        self.votes_until(id, Seq(u64::MAX))
+    }
+
+    /// Those of them that stand in the log up to a place.
+    pub(crate) fn votes_until(&self, id: QuestionId, until: Seq) -> impl Iterator<Item = &Ballot> {
+        let votes = self.inquiries.get(&id).map(|inquiry| inquiry.votes.as_slice()).unwrap_or_default();
+        votes.iter().filter(move |seq| **seq <= until).filter_map(|seq| match self.event(*seq) {
+            Some(Event::Voted(ballot)) => Some(ballot),
+            _ => None,
+        })
+    }
+
+    /// Who may answer a question.
+    pub fn audience(&self, id: QuestionId) -> Audience {
+        let mut audience = self.question(id).map(|question| question.audience.clone()).unwrap_or_default();
+        let more = self.inquiries.get(&id).map(|inquiry| inquiry.audience.as_slice()).unwrap_or_default();
+        audience
+            .members
+            .extend(more.iter().filter(|name| !audience.members.contains(name)).cloned().collect::<Vec<_>>());
+        audience
+    }
+
+    /// The question that the event at a place has to do with, by a message that it causes: one that asks, or asks again.
+    pub fn asked_by(&self, seq: Seq) -> Option<QuestionId> {
+        match self.event(seq) {
+            Some(Event::Asked(_)) => Some(QuestionId(seq)),
+            Some(Event::AskedAgain(again)) => Some(again.question),
+            Some(Event::Heard(_)) => self.relayed.get(&seq).map(|(id, _)| *id),
+            Some(Event::Deferred(deferral)) => Some(deferral.question),
+            Some(Event::Said(Reply { answers: Some(asked_back), .. })) => match self.event(*asked_back) {
+                Some(Event::Deferred(deferral)) => Some(deferral.question),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether something came up that no thought has seen while people are waited for.
+    pub(crate) fn has_news(&self) -> bool {
+        self.news || self.heard_since(Seq(self.seen.0)).next().is_some()
+    }
+
+    /// What somebody asked back about an open question and nobody has answered, oldest first.
+    pub(crate) fn asked_back(&self) -> impl Iterator<Item = (Seq, &Deferral)> {
+        self.asked_back.iter().filter_map(|seq| match self.event(*seq) {
+            Some(Event::Deferred(deferral)) => Some((*seq, deferral)),
+            _ => None,
+        })
     }
 
     /// The answer that settled a question, if it was one.
@@ -384,6 +480,11 @@ impl Thread {
                 self.agent = routed.agent;
             }
             Event::Heard(_) => self.hear(seq, at),
+            Event::Spoke(speech) => {
+                if let Some(Inquiry { taken: Some(taken), .. }) = self.open_inquiry(speech.question) {
+                    *taken = Taken { at: speech.at, last: at, ..*taken };
+                }
+            }
             Event::Edited(edit) => self.revise(seq, &edit.message, &edit.by, Some(&edit)),
             Event::Deleted { message, by } => self.revise(seq, &message, &by, None),
             Event::Thought(thought) => self.think(seq, &thought),
@@ -398,34 +499,75 @@ impl Thread {
             Event::Acted(acted) => self.act(acted.call, &acted.outcome),
             Event::Asked(question) if !self.is_idle() => {
                 self.open.push(QuestionId(seq));
+                self.inquiries.insert(QuestionId(seq), Inquiry::new(seq, &question, at));
                 self.run.waiting_since = self.run.waiting_since.or(Some(at));
                 self.run.handed_over |= matches!(question.kind, QuestionKind::HandOver);
                 self.state = Phase::Waiting;
             }
-            Event::Answered(answer) => self.settle(answer.question, seq, at, Some(&answer.decision)),
-            Event::Lapsed { question } => self.settle(question, seq, at, None),
+            Event::AskedAgain(again) => {
+                if let Some(inquiry) = self.open_inquiry(again.question) {
+                    inquiry.again(seq, &again);
+                }
+            }
+            Event::Voted(vote) => {
+                if let Some(inquiry) = self.open_inquiry(vote.answer.question) {
+                    inquiry.votes.push(seq);
+                }
+            }
+            Event::Deferred(deferral) => {
+                let is_hand_over = self.question(deferral.question).is_some_and(Question::is_hand_over);
+                let took_over = deferral.deferring == Deferring::TookOver;
+                if let Some(inquiry) =
+                    self.open_inquiry(deferral.question).filter(|_| is_hand_over || !took_over)
+                {
+                    inquiry.deferred(seq, &deferral, at);
+                    if let Deferring::AskedBack(_) = deferral.deferring {
+                        self.asked_back.push(seq);
+                    }
+                    if took_over {
+                        // They are shown what was said since it was handed over.
+                        self.seen = Version(seq.0);
+                    }
+                }
+            }
+            Event::Answered(answer) => self.settle(answer.question, seq, at, End::Answered(&answer.decision)),
+            Event::Lapsed { question } => self.settle(question, seq, at, End::Lapsed),
+            Event::Withdrawn { question, .. } => self.settle(question, seq, at, End::Withdrawn),
             Event::Failed(failure) => {
                 self.cost(failure.usage, 0);
+                let kind = failure.fault.kind;
                 self.fail(failure.fault);
-                // Who waits for people, or has their word to pass on, does so whatever failed beside it.
-                if !matches!(self.state, Phase::Waiting | Phase::Relaying(_)) {
-                    self.go_on(Phase::Thinking);
+                // Who waits for people, or has their word to pass on or to carry out, does so whatever thought failed beside it.
+                let was_cleared = matches!(self.state, Phase::Cleared(_)) && kind.is_of_a_thought();
+                if !was_cleared && !matches!(self.state, Phase::Waiting | Phase::Relaying(_)) {
+                    self.go_on(self.thinking_or_waiting());
                 }
             }
             Event::Said(reply) => {
+                self.asked_back.retain(|asked_back| Some(*asked_back) != reply.answers);
                 if let (Author::Agent, Phase::Deciding(_)) = (reply.by, self.state) {
                     self.run.failures = 0;
-                    self.state = Phase::Thinking;
+                    self.state = self.thinking_or_waiting();
                 }
             }
             // Whoever takes over sees all that was heard so far; only what comes later begins a request of its own.
             Event::HandedOver { .. } => self.seen = Version(seq.0),
-            Event::Asked(_) | Event::Refused(_) | Event::Delivered { .. } | Event::Undelivered { .. } => {}
+            Event::Undelivered { key, .. } => {
+                let caused = key.as_ref().and_then(caused_by).filter(|(id, _, _)| *id == self.id);
+                if let Some((_, cause, n)) = caused
+                    && let Some(inquiry) = self.asked_by(cause).and_then(|id| self.open_inquiry(id))
+                {
+                    inquiry.lost(cause, n);
+                }
+            }
+            Event::Asked(_) | Event::Refused(_) | Event::Delivered { .. } => {}
             Event::Paused { .. } => self.paused = true,
             Event::Resumed { .. } => self.paused = false,
             Event::Cancelled { .. } => {
                 for question in std::mem::take(&mut self.open) {
-                    self.settled.insert(question, seq);
+                    if let Some(inquiry) = self.inquiries.get_mut(&question) {
+                        inquiry.settled = Some(seq);
+                    }
                 }
                 self.paused = false;
                 self.finish(Phase::Cancelled, at);
@@ -441,6 +583,15 @@ impl Thread {
     fn hear(&mut self, seq: Seq, at: Timestamp) {
         if self.is_idle() {
             self.begin(seq, at);
+            return;
+        }
+        for id in &self.open {
+            if let Some(Inquiry { taken: Some(taken), .. }) = self.inquiries.get_mut(id) {
+                taken.last = at;
+                self.relayed.insert(seq, (*id, taken.at.clone()));
+                self.seen = Version(seq.0.saturating_add(1));
+                return;
+            }
         }
     }
 
@@ -470,8 +621,14 @@ impl Thread {
         self.seen = Version(thought.seen.0.min(seq.0));
         self.run.steps = self.run.steps.saturating_add(1);
         self.cost(thought.usage, 1);
-        let stale = self.run.revised.is_some_and(|revised| revised.0 >= thought.seen.0);
-        self.go_on(if stale { Phase::Thinking } else { Phase::Deciding(seq) });
+        self.news = false;
+        let is_stale = |since: Option<Seq>| since.is_some_and(|since| since.0 >= thought.seen.0);
+        if is_stale(self.run.revised) {
+            self.go_on(self.thinking_or_waiting());
+        } else if !is_stale(self.run.settled) {
+            self.go_on(Phase::Deciding(seq));
+        }
+        // Where a question was settled meanwhile, what follows from that comes first.
     }
 
     /// Counts what model calls cost; a provider's numbers are not to be trusted, and there were at least so many calls.
@@ -489,17 +646,29 @@ impl Thread {
     }
 
     fn act(&mut self, call: CallId, outcome: &Outcome) {
+        // While it ran, a question may have been settled: what follows from that comes first.
+        let is_next = !matches!(self.state, Phase::Cleared(_) | Phase::Relaying(_));
+        self.news = true;
         match outcome {
-            Outcome::Done(_) => {
-                self.run.failures = 0;
-                self.go_on(Phase::Thinking);
-            }
-            Outcome::Failed(fault) => {
-                self.fail(fault.clone());
-                self.go_on(Phase::Thinking);
-            }
-            Outcome::Unknown { .. } => self.go_on(Phase::Uncertain(call)),
+            Outcome::Done(_) => self.run.failures = 0,
+            Outcome::Failed(fault) => self.fail(fault.clone()),
+            Outcome::Unknown { .. } => {}
         }
+        if is_next {
+            self.go_on(match outcome {
+                Outcome::Unknown { .. } => Phase::Uncertain(call),
+                Outcome::Done(_) | Outcome::Failed(_) => self.thinking_or_waiting(),
+            });
+        }
+    }
+
+    /// Where the work is when there is nothing else to do first.
+    fn thinking_or_waiting(&self) -> Phase {
+        if self.open.is_empty() { Phase::Thinking } else { Phase::Waiting }
+    }
+
+    fn open_inquiry(&mut self, id: QuestionId) -> Option<&mut Inquiry> {
+        self.inquiries.get_mut(&id).filter(|inquiry| inquiry.settled.is_none())
     }
 
     fn fail(&mut self, fault: Fault) {
@@ -507,46 +676,64 @@ impl Thread {
         self.run.faults.push(fault);
     }
 
-    fn settle(&mut self, id: QuestionId, seq: Seq, at: Timestamp, decision: Option<&Decision>) {
+    fn settle(&mut self, id: QuestionId, seq: Seq, at: Timestamp, end: End<'_>) {
         let Some(place) = self.open.iter().position(|open| *open == id) else { return };
         self.open.remove(place);
-        self.settled.insert(id, seq);
+        if let Some(inquiry) = self.inquiries.get_mut(&id) {
+            inquiry.settled = Some(seq);
+        }
+        self.run.settled = Some(seq);
+        let about = |asked_back: &Seq| match self.event(*asked_back) {
+            Some(Event::Deferred(deferral)) => deferral.question == id,
+            _ => false,
+        };
+        let unanswered: Vec<Seq> = self.asked_back.iter().copied().filter(|seq| !about(seq)).collect();
+        self.asked_back = unanswered;
         if self.open.is_empty()
             && let Some(since) = self.run.waiting_since.take()
         {
             self.run.waited += Duration::try_from(at.duration_since(since)).unwrap_or_default();
         }
-        let approved = match (self.question(id).map(|question| &question.kind), decision) {
-            (Some(QuestionKind::Approval { call, .. }), Some(Decision::ApproveEdited { .. })) => Some(*call),
-            _ => None,
-        };
-        if let Some(call) = approved {
-            self.changed.insert(call, seq);
-        }
         let Some(question) = self.question(id) else { return };
-        self.state = match (&question.kind, decision) {
+        let next = match (&question.kind, end) {
+            // What the agent wants instead is what it was about to do.
+            (_, End::Withdrawn) => match self.state {
+                Phase::Deciding(_) => self.state,
+                _ => self.thinking_or_waiting(),
+            },
+            (QuestionKind::HandOver, End::Answered(Decision::HandBack { .. })) => {
+                self.run.handed_over = false;
+                self.run.handed_back = self.run.handed_back.saturating_add(1);
+                self.thinking_or_waiting()
+            }
             (QuestionKind::HandOver, _) => Phase::Relaying(id),
-            (
-                QuestionKind::Approval { call, .. },
-                Some(Decision::Approve | Decision::ApproveEdited { .. }),
-            ) => Phase::Cleared(*call),
-            (QuestionKind::Unknown { .. }, Some(Decision::Option(n))) if *n == RUN_AGAIN => {
+            (QuestionKind::Approval { call, .. }, End::Answered(Decision::Approve)) => Phase::Cleared(*call),
+            (QuestionKind::Approval { call, .. }, End::Answered(Decision::ApproveEdited { .. })) => {
+                let call = *call;
+                self.changed.insert(call, seq);
+                Phase::Cleared(call)
+            }
+            (QuestionKind::Approval { call, .. }, End::Lapsed)
+                if question.terms.otherwise == Otherwise::Allow =>
+            {
+                Phase::Cleared(*call)
+            }
+            (QuestionKind::Unknown { .. }, End::Answered(Decision::Option(n))) if *n == RUN_AGAIN => {
                 Phase::Cleared(CallId(id.0))
             }
             (QuestionKind::Question | QuestionKind::Approval { .. } | QuestionKind::Unknown { .. }, _) => {
-                if self.open.is_empty() {
-                    Phase::Thinking
-                } else {
-                    Phase::Waiting
-                }
+                self.thinking_or_waiting()
             }
         };
+        self.state = next;
     }
 
     /// Ends the request; a message that nobody has thought about yet begins the next one, now.
     fn finish(&mut self, end: Phase, at: Timestamp) {
         self.state = end;
         self.open.clear();
+        self.asked_back.clear();
+        self.news = false;
         let unseen = self.records.iter().enumerate().skip(usize::try_from(self.seen.0).unwrap_or(usize::MAX));
         let first = unseen
             .into_iter()

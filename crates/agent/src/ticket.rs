@@ -3,7 +3,7 @@
 use channel::{Address, Ticket};
 use data_encoding::BASE32_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use crate::{
     id::{QuestionId, Seq, ThreadId},
@@ -45,10 +45,10 @@ impl Tickets {
     /// The question of this thread that a ticket proves to answer.
     pub fn check(&self, ticket: &Ticket, thread: &Thread) -> Option<QuestionId> {
         let (id, question_id) = Self::read(ticket)?;
-        let question = thread.question(question_id).filter(|_| id == *thread.id())?;
+        let inquiry = thread.inquiry(question_id).filter(|_| id == *thread.id())?;
         let code = ticket.as_str().rsplit('.').next()?.as_bytes();
-        let genuine = question.asked.iter().any(|asked| {
-            let own = self.code(&id, question_id, &asked.at);
+        let genuine = inquiry.cards.iter().any(|card| {
+            let own = self.code(&id, question_id, &card.asked.at);
             // Constant time: the whole length is looked at whatever differs.
             own.len() == code.len() && own.bytes().zip(code).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
         });
@@ -64,4 +64,10 @@ impl Tickets {
         }
         BASE32_NOPAD.encode(&mac.finalize().into_bytes()[..10]).to_ascii_lowercase()
     }
+}
+
+/// What people call a question by in words: four letters, which say nothing and prove nothing.
+pub fn short_code(thread: &ThreadId, question: QuestionId) -> String {
+    let digest = Sha256::digest(format!("{thread}.{}", question.0));
+    BASE32_NOPAD.encode(&digest[..5])[..4].to_ascii_lowercase()
 }

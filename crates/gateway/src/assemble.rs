@@ -10,7 +10,7 @@ use std::{
 use agent::{Agent, Directory, Flaw, Source, Tickets, parse, read_what_is_sound};
 use channel::{Channel, ChannelName, Setup};
 use model::Model;
-use runtime::{Archive, Board, Library, Retention, Serving, Settings, serve};
+use runtime::{Archive, Board, GivenUp, Library, Retention, Serving, Settings, serve};
 use secrecy::SecretString;
 use serde_json::Value;
 use store::{Clock, Store};
@@ -156,6 +156,7 @@ fn wire(
         tools: Arc::new(tools),
         health: channels.keys().map(|name| (name.clone(), channel::Health::default())).collect(),
         channels,
+        given_up: GivenUp::default(),
         agents_folder: base.join(&config.agents),
         settings,
     }

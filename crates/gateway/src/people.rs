@@ -107,7 +107,13 @@ impl People<'_> {
             self.flaw(&path("time_zone"), what, remedy);
             TimeZone::UTC
         });
+        let place = |(channel, id): (&String, &String)| {
+            let channel = ChannelName::new(channel);
+            let place = self.channels.get(&channel)?.place(id).ok()?;
+            Some((channel, place))
+        };
         Member {
+            places: spec.ids.iter().filter_map(place).collect(),
             ids: spec.ids.iter().map(|(channel, id)| (ChannelName::new(channel), id.clone())).collect(),
             away: spec.away,
             delegate: spec.delegate.clone(),

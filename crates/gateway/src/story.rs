@@ -1,7 +1,7 @@
 //! A thread as people read it.
 
-use agent::{Event, Intent, Outcome, Phase, QuestionKind, Thread, redacted};
-use channel::{Timestamp, Verified};
+use agent::{AskedAt, Because, Deferring, Event, Intent, Outcome, Phase, QuestionKind, Thread, redacted};
+use channel::{Person, Timestamp, Verified};
 use serde_json::Value;
 
 /// One line for a list: id, when, agent, where it stands, how it began.
@@ -128,27 +128,53 @@ fn sentence(thread: &Thread, event: &Event, secrets: Secrets<'_>) -> String {
                 QuestionKind::Unknown { tool, .. } => format!("what became of {tool}"),
                 QuestionKind::HandOver => "to take over".to_owned(),
             };
-            let whom: Vec<_> = question
-                .asked
-                .iter()
-                .map(|asked| {
-                    asked.member.clone().unwrap_or_else(|| format!("the people at {}", asked.at.place))
-                })
-                .collect();
-            format!("Asked {what}: {}\n{}\n(until {:.0})", whom.join(", "), question.text, question.deadline)
-        }
-        Event::Answered(answer) => {
-            let grounds = match &answer.by.verified {
-                Verified::Proven { by } => by,
-                Verified::Claimed { why, .. } => why,
+            let whom = whom(&question.asked);
+            let held = match question.held.as_slice() {
+                [] => String::new(),
+                held => format!(", and when their quiet hours are over: {}", self::whom(held)),
             };
-            format!(
-                "{} ({} on {}: {grounds}).",
-                agent::ending(thread, answer),
-                answer.by.id,
-                answer.by.channel
-            )
+            format!("Asked {what}: {whom}{held}\n{}\n(until {:.0})", question.text, question.deadline)
         }
+        Event::AskedAgain(again) => {
+            let why = match &again.because {
+                Because::Reminder(_) => "as a reminder".to_owned(),
+                Because::Rung(n) => format!("at rung {} of the ladder", n.saturating_add(1)),
+                Because::Awake(member) => format!("now that the quiet hours of {member} are over"),
+                Because::Snoozed(who) => format!("now that {who} wanted to be asked again"),
+                Because::Delegated(member) => format!("as {member} was named"),
+            };
+            let whom = if again.asked.is_empty() { "nobody".to_owned() } else { whom(&again.asked) };
+            format!("Asked question {} again, {why}: {whom}", again.question.0)
+        }
+        Event::Voted(ballot) => {
+            let answer = &ballot.answer;
+            let who = answer.member.as_deref().unwrap_or(&answer.by.name);
+            format!("{who} approved ({}); {}.", known(&answer.by), ballot.missing)
+        }
+        Event::Deferred(deferral) => {
+            let who = deferral.member.as_deref().unwrap_or(&deferral.by.name);
+            let what = match &deferral.deferring {
+                Deferring::AskedBack(text) => format!("asks about question {}:\n{text}", deferral.question.0),
+                Deferring::Delegated(member) => {
+                    format!("names {member} for question {}.", deferral.question.0)
+                }
+                Deferring::TookOver => {
+                    format!("takes the conversation over (question {}).", deferral.question.0)
+                }
+                Deferring::Snoozed(until) => {
+                    format!("puts question {} off until {until:.0}.", deferral.question.0)
+                }
+            };
+            format!("{who} ({}) {what}", known(&deferral.by))
+        }
+        Event::Spoke(speech) => {
+            let who = speech.member.as_deref().unwrap_or(&speech.by.name);
+            format!("{who} ({}) said, in the agent's place:\n{}", known(&speech.by), speech.text)
+        }
+        Event::Withdrawn { question, why } => {
+            format!("Question {} is not needed any more: {why}.", question.0)
+        }
+        Event::Answered(answer) => format!("{} ({}).", agent::ending(thread, answer), known(&answer.by)),
         Event::Refused(refusal) => {
             let what = refusal.what.as_ref().map(|what| format!("\n{what}")).unwrap_or_default();
             format!(
@@ -181,6 +207,22 @@ fn sentence(thread: &Thread, event: &Event, secrets: Secrets<'_>) -> String {
         Event::HandedOver { why } => format!("Handed over to people: {why}"),
         Event::Finished => "Finished.".to_owned(),
     }
+}
+
+/// Who is asked, by name.
+fn whom(asked: &[AskedAt]) -> String {
+    let name =
+        |asked: &AskedAt| asked.member.clone().unwrap_or_else(|| format!("the people at {}", asked.at.place));
+    asked.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+/// Who a person is, and how that is known.
+fn known(person: &Person) -> String {
+    let grounds = match &person.verified {
+        Verified::Proven { by } => by,
+        Verified::Claimed { why, .. } => why,
+    };
+    format!("{} on {}: {grounds}", person.id, person.channel)
 }
 
 fn short(text: &str, max: usize) -> String {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use agent::{
-    About, Arrival, Assigned, Event, HeardFile, Home, How, Named, QuestionId, Record, Route, Routed, Taken,
-    Thread, ThreadId, Tickets, admit, caused_by, goes_on, lost, route, sha256, snapshot,
+    About, Arrival, Assigned, Event, HeardFile, Home, How, Named, QuestionId, Record, Route, Routed, Seq,
+    Taken, Thread, ThreadId, Tickets, admit, caused_by, code, goes_on, lost, means_a_question, naming, route,
+    sha256, short_code, snapshot,
 };
 use async_trait::async_trait;
 use channel::{
-    Accepted, Addressed, Attachment, Body, ChannelName, Correlation, Entry, Error, File, Inbound, Inbox,
-    MessageRef, Place, Said,
+    Accepted, Addressed, Attachment, Body, ChannelName, Content, Correlation, Entry, Error, File, Inbound,
+    Inbox, MessageRef, Place, Said,
 };
 use store::SentQuery;
 use tokio::sync::{Mutex, Semaphore};
@@ -24,6 +25,8 @@ const LINES: usize = 64;
 const HISTORY_EVENTS: u64 = 5_000;
 /// How many threads it looks through for that, at most.
 const HISTORY_THREADS: usize = 50;
+/// How many of the latest cards at a place are looked through for the question that words mean.
+const ASKED_MAX: usize = 20;
 
 /// The inbox of one channel.
 pub struct Door {
@@ -169,7 +172,7 @@ impl Board {
         inbound: &Inbound,
         files: Vec<HeardFile>,
     ) -> Result<Option<Accepted>, store::Error> {
-        let Found { mut thread, about, begins } = self.thread_of(channel, inbound).await?;
+        let Found { mut thread, about, begins, rivals } = self.thread_of(channel, inbound).await?;
         if about.is_none() && matches!(inbound.body, Body::Press { .. }) {
             return Ok(None);
         }
@@ -200,7 +203,7 @@ impl Board {
                     self.capabilities(channel).map_or(Correlation::Ticket, |can| can.correlation);
                 let agent = self.agent_of(&thread).await;
                 let agent = agent.as_deref();
-                let arrival = Arrival { inbound, files, about, correlation, agent, assigned };
+                let arrival = Arrival { inbound, files, about, rivals, correlation, agent, assigned };
                 admit(&self.directory, &thread, arrival, now)
             }
         };
@@ -246,27 +249,75 @@ impl Board {
             Some((thread, Some(about))) if goes_on(&thread, about.question, inbound) => {
                 Some((thread.id().clone(), about))
             }
-            Some((thread, about)) => return Ok(Found { thread, about, begins: None }),
+            Some((thread, about)) => return Ok(Found { about, ..Found::of(thread) }),
             None => None,
         };
+        if named.is_none()
+            && let Some(found) = self.meant(inbound).await?
+        {
+            return Ok(found);
+        }
         let home = Home::of(&inbound.at);
         let Some(latest) = self.store.latest(&home).await? else {
-            return Ok(Found { thread: Thread::new(ThreadId::new(&home, 1)), about: None, begins: None });
+            return Ok(Found::of(Thread::new(ThreadId::new(&home, 1))));
         };
         let next = ThreadId::new(&home, latest.generation().saturating_add(1));
         // Of one that was retired nothing is left but its name, which never comes again.
         let is_there = |thread: &Thread| thread.version().0 > 0 && !self.is_over(thread);
         let Some(thread) = self.readable(&latest).await?.filter(is_there) else {
-            return Ok(Found { thread: Thread::new(next), about: None, begins: None });
+            return Ok(Found::of(Thread::new(next)));
         };
         if self.is_long(&thread) && matches!(inbound.body, Body::Text { .. }) {
             let now = self.clock.now();
             let begins = snapshot(&thread, now);
             let thread = Thread::fold(next, [Record::new(now, begins.clone())]);
-            return Ok(Found { thread, about: None, begins: Some(begins) });
+            return Ok(Found { begins: Some(begins), ..Found::of(thread) });
         }
         let about = named.filter(|(id, _)| id == thread.id()).map(|(_, about)| about);
-        Ok(Found { thread, about, begins: None })
+        Ok(Found { about, ..Found::of(thread) })
+    }
+
+    /// The question of any conversation that was asked at this place and that words mean which name none: by its code, or, where
+    /// they are as clear as an answer must be, because it is the only one that waits there.
+    async fn meant(&self, inbound: &Inbound) -> Result<Option<Found>, store::Error> {
+        let Body::Text { text, .. } = &inbound.body else { return Ok(None) };
+        let code = code(text).map(|(code, _)| code.to_lowercase());
+        if code.is_none() && !means_a_question(text) {
+            return Ok(None);
+        }
+        let mut asked: Vec<(ThreadId, Seq)> = Vec::new();
+        let sent = self.store.sent(SentQuery::At(inbound.at.clone())).await?;
+        for message in sent.into_iter().rev() {
+            if let (Content::Card(_), None, Some((thread, seq, _))) =
+                (&message.outgoing.content, &message.outgoing.amends, caused_by(&message.outgoing.key))
+                && asked.iter().all(|(other, _)| *other != thread || code.is_some())
+            {
+                asked.push((thread, seq));
+            }
+            if asked.len() == ASKED_MAX {
+                break;
+            }
+        }
+        let mut open: Vec<(Thread, QuestionId)> = Vec::new();
+        for (id, seq) in asked {
+            let Some(thread) = self.readable(&id).await? else { continue };
+            let Some(question) = thread.asked_by(seq) else { continue };
+            let means = match &code {
+                Some(code) => *code == short_code(&id, question),
+                None => thread.settled_by(question).is_none(),
+            };
+            if means && open.iter().all(|(other, asked)| (other.id(), *asked) != (&id, question)) {
+                open.push((thread, question));
+            }
+        }
+        let rivals = open.iter().skip(1);
+        let rivals =
+            rivals.filter_map(|(thread, id)| Some(naming(thread, *id, thread.question(*id)?))).collect();
+        Ok(open.into_iter().next().map(|(thread, question)| Found {
+            about: Some(About { question, named: Named::ByWords }),
+            rivals,
+            ..Found::of(thread)
+        }))
     }
 
     /// The thread that an inbound names, by a ticket or as a reply to a message of ours, and the question in it.
@@ -285,8 +336,7 @@ impl Board {
         if let Some((thread, key)) = self.sent_as(channel, inbound.in_reply_to.as_ref()).await?
             && let Some(thread) = self.readable(&thread).await?
         {
-            let question = caused_by(&key).map(|(_, seq, _)| QuestionId(seq));
-            let question = question.filter(|id| thread.question(*id).is_some());
+            let question = caused_by(&key).and_then(|(_, seq, _)| thread.asked_by(seq));
             if question.is_some() || matches!(inbound.body, Body::Undelivered { .. }) {
                 let about = question.map(|question| About { question, named: Named::ByReply });
                 return Ok(Some((thread, about)));
@@ -415,6 +465,15 @@ struct Found {
     about: Option<About>,
     /// What its log begins with before anything else, where this is the next thread of a conversation.
     begins: Option<Event>,
+    /// Further questions that wait at the place and could be meant as well.
+    rivals: Vec<String>,
+}
+
+impl Found {
+    /// The thread alone.
+    fn of(thread: Thread) -> Self {
+        Self { thread, about: None, begins: None, rivals: Vec::new() }
+    }
 }
 
 /// What people said in a thread at a place: requests, and answers in words.

@@ -11,12 +11,15 @@ use agent::{Agent, Directory, Event, Press, Record, Route, Seq, Thread, ThreadId
 use channel::{Capabilities, Channel, ChannelName, Health, InboundKey, Outgoing};
 use model::Model;
 use store::{Batch, Clock, Lease, Settle, Store};
+use tokio::sync::broadcast;
 use tool::Tool;
 
 use crate::{library::Library, retire::Retention};
 
 /// When so many events are to be written together, what follows from them is decided after that.
 const TOGETHER_MAX: usize = 64;
+/// How many requests given up may be told of before the first is looked at.
+const GIVEN_UP_MAX: usize = 64;
 
 /// Everything the gateway works with.
 pub struct Board {
@@ -40,12 +43,49 @@ pub struct Board {
     pub channels: BTreeMap<ChannelName, Arc<dyn Channel>>,
     /// How each channel is.
     pub health: BTreeMap<ChannelName, Health>,
+    /// Tells the workers of this process which request was given up.
+    pub given_up: GivenUp,
     /// Makes and checks tickets.
     pub tickets: Tickets,
     /// The folder with the agents' folders.
     pub agents_folder: std::path::PathBuf,
     /// Numbers.
     pub settings: Settings,
+}
+
+/// Tells workers that a request was given up, so that a model is not listened to any longer.
+#[derive(Debug)]
+pub struct GivenUp(broadcast::Sender<ThreadId>);
+
+impl Default for GivenUp {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(GIVEN_UP_MAX))
+    }
+}
+
+impl GivenUp {
+    /// Says so.
+    fn tell(&self, thread: &ThreadId) {
+        // Where nobody works on anything, nobody need hear it.
+        let _ = self.0.send(thread.clone());
+    }
+
+    /// Returns when it is said of this thread.
+    pub(crate) async fn heard(mut heard: broadcast::Receiver<ThreadId>, thread: &ThreadId) {
+        loop {
+            match heard.recv().await {
+                Ok(of) if of != *thread => {}
+                // Who missed some of them looks.
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return,
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Hears what is said from now on.
+    pub(crate) fn listen(&self) -> broadcast::Receiver<ThreadId> {
+        self.0.subscribe()
+    }
 }
 
 /// Numbers of the runtime. The defaults suit one machine.
@@ -183,7 +223,11 @@ impl Board {
             wake: with.wake,
             settle: with.settle,
         };
+        let gives_up = batch.records.iter().any(|record| matches!(record.event, Event::Cancelled { .. }));
         let version = self.store.commit(batch).await?;
+        if gives_up {
+            self.given_up.tell(thread.id());
+        }
         if version != thread.version() {
             *thread = self.thread(thread.id()).await?;
         }

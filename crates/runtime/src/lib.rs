@@ -21,7 +21,7 @@ mod watch;
 
 pub use accept::Door;
 pub use archive::{Archive, ArchiveError, Archived};
-pub use board::{Board, Settings};
+pub use board::{Board, GivenUp, Settings};
 pub use library::Library;
 pub use rebuild::{Rebuilt, Verified};
 pub use retire::{NotSwept, Retention, Swept};

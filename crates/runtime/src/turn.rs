@@ -15,12 +15,12 @@ use async_trait::async_trait;
 use channel::{Content, DeliveryKey, File, MessageRef, Outgoing, Signal, Text, Timestamp};
 use futures_util::FutureExt;
 use store::{Again, Batch, Lease};
-use tokio::time::Instant;
+use tokio::{sync::broadcast, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tool::Files;
 
 use crate::{
-    board::{Board, With},
+    board::{Board, GivenUp, With},
     effect::{Lost, backoff, held_for_sure, holding, patience},
 };
 use writing::Shown;
@@ -218,10 +218,16 @@ impl Board {
         stop: &CancellationToken,
     ) -> Result<Went, store::Error> {
         let seen = thread.version();
+        let heard = self.given_up.listen();
         let asked = holding(self.store.as_ref(), lease, self.settings.lease, self.think(agent, thread, seen));
         let event = tokio::select! {
-            done = asked => match done { Ok(event) => event, Err(Lost) => return Ok(Went::Away) },
+            done = asked => match done { Ok(event) => Some(event), Err(Lost) => return Ok(Went::Away) },
+            () = self.was_given_up(thread, heard) => None,
             () = self.drained(stop) => return Ok(self.stopped()),
+        };
+        let Some(event) = event else {
+            *thread = self.thread(thread.id()).await?;
+            return Ok(Went::On);
         };
         let full = matches!(&event, Event::Failed(failure) if failure.fault.kind == FaultKind::ContextFull);
         let down =
@@ -245,6 +251,24 @@ impl Board {
             return Ok(Went::Sleep(self.later(wait, "no model answered")));
         }
         Ok(Went::On)
+    }
+
+    /// Returns when the request was given up that a model thinks about: at once where this process was told so, soon where
+    /// another one was.
+    async fn was_given_up(&self, thread: &Thread, heard: broadcast::Receiver<ThreadId>) {
+        let elsewhere = async {
+            loop {
+                tokio::time::sleep(self.settings.lease / 3).await;
+                let since = self.store.load(thread.id(), thread.version()).await.unwrap_or_default();
+                if since.iter().any(|record| matches!(record.event, Event::Cancelled { .. })) {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = GivenUp::heard(heard, thread.id()) => {}
+            () = elsewhere => {}
+        }
     }
 
     /// Asks the model until its output is an intent, at most as often as the agent allows.

@@ -2,7 +2,7 @@
 
 use agent::{
     About, Arrival, Assigned, Audience, Author, Decision, Directory, Event, HeardFile, Home, How, Named,
-    Outcome, Question, QuestionId, Refusal, Routed, Seq, Thread, ThreadId, Tickets, Why, admit,
+    Outcome, QuestionId, Refusal, Routed, Seq, Thread, ThreadId, Tickets, Why, admit,
 };
 use channel::{Body, Content, Correlation, Inbound, Person, Ticket};
 use serde_json::json;
@@ -20,15 +20,22 @@ fn named(thread: &Thread, question: QuestionId, inbound: &Inbound) -> About {
 }
 
 /// Says what an inbound becomes.
-fn admitted(
+pub(crate) fn admitted(
     story: &Story,
     inbound: &Inbound,
     about: Option<QuestionId>,
     correlation: Correlation,
 ) -> Vec<Event> {
     let about = about.map(|question| named(&story.thread, question, inbound));
-    let arrival =
-        Arrival { inbound, files: Vec::new(), about, correlation, agent: Some(&story.agent), assigned: None };
+    let arrival = Arrival {
+        inbound,
+        files: Vec::new(),
+        rivals: Vec::new(),
+        about,
+        correlation,
+        agent: Some(&story.agent),
+        assigned: None,
+    };
     admit(&story.directory, &story.thread, arrival, story.now)
 }
 
@@ -73,6 +80,8 @@ fn word(events: &[Event]) -> String {
             Decision::Reject { comment } => format!("reject {}", comment.clone().unwrap_or_default()),
             Decision::Option(n) => format!("option {n}"),
             Decision::Text(text) => format!("text {text}"),
+            Decision::HandBack { note } => format!("back {}", note.clone().unwrap_or_default()),
+            Decision::Done => "done".into(),
         },
         [Event::Refused(refusal)] => format!("refused {:?}", refusal.why),
         [Event::Heard(heard)] => format!("heard {}", heard.text),
@@ -217,12 +226,13 @@ fn a_text_without_a_name_answers_the_only_question_asked_there() {
     assert_eq!(word(&admitted(&story, &elsewhere, None, NATIVE)), "heard yes");
     assert!(story.thread.settled_by(id).is_none());
 
-    // Two open questions in one place: words alone mean neither.
+    // Two open questions in one place: words alone mean neither, and whoever says them is asked which.
     let (mut story, first) = at_home();
     let mut second = story.question(first).clone();
     second.text = "another".into();
     story.write(Event::Asked(second));
-    assert_eq!(word(&admitted(&story, &ana("yes"), None, NATIVE)), "heard yes");
+    assert_eq!(word(&admitted(&story, &ana("yes"), None, NATIVE)), "refused Which");
+    assert_eq!(word(&admitted(&story, &ana("maybe"), None, NATIVE)), "heard maybe");
     assert_eq!(word(&admitted(&story, &ana("yes"), Some(first), NATIVE)), "approve");
 }
 
@@ -274,6 +284,7 @@ fn files_that_come_with_an_answer_are_seen() {
         let arrival = Arrival {
             inbound: message,
             files: files.clone(),
+            rivals: Vec::new(),
             about,
             correlation: NATIVE,
             agent: None,
@@ -355,6 +366,7 @@ fn what_is_said_begins_a_request_once() {
     let arrival = |assigned: Option<Assigned>| Arrival {
         inbound: &message,
         files: files.clone(),
+        rivals: Vec::new(),
         about: None,
         correlation: NATIVE,
         agent: None,
@@ -380,6 +392,7 @@ fn who_is_taken_by_nobody_is_told_so() {
     let arrival = Arrival {
         inbound: &message,
         files: Vec::new(),
+        rivals: Vec::new(),
         about: None,
         correlation: NATIVE,
         agent: None,
@@ -518,13 +531,7 @@ fn a_ticket_is_made_of_parts_that_cannot_run_together() {
 
 #[test]
 fn who_may_answer_at_the_edges() {
-    let (story, id) = at_desk();
     let directory = directory();
-    let question = |requester: Option<Person>, audience: Audience| Question {
-        requester,
-        audience,
-        ..story.question(id).clone()
-    };
     let members = |names: &[&str]| Audience {
         requester: false,
         members: names.iter().map(|name| (*name).to_owned()).collect(),
@@ -555,16 +562,15 @@ fn who_may_answer_at_the_edges() {
         (own.clone(), None, &ana, false),
         (own, Some(proven("mail", "")), &proven("web", ""), false),
     ] {
-        let asked = question(requester.clone(), audience.clone());
-        let standing = directory.may_answer(&asked, person, at(0));
+        let standing = directory.may_answer(&audience, requester.as_ref(), person, at(0));
         assert_eq!(standing.is_some(), may, "{audience:?} {requester:?} {person:?}");
     }
     let nobody = Directory::default();
-    assert!(nobody.may_answer(&question(None, members(&["ana", ""])), &proven("mail", ""), at(0)).is_none());
+    assert!(nobody.may_answer(&members(&["ana", ""]), None, &proven("mail", ""), at(0)).is_none());
     // A group that carries a member's name is the group: the roster does not fall back to the member.
     let mut shadowed = directory.clone();
     shadowed.groups.insert("ana".into(), vec!["ben".into()]);
-    assert!(shadowed.may_answer(&question(None, members(&["ana"])), &ana, at(0)).is_none());
+    assert!(shadowed.may_answer(&members(&["ana"]), None, &ana, at(0)).is_none());
     assert_eq!(shadowed.member(&ana), Some("ana"));
     assert_eq!(directory.member(&claimed("mail", "ana@corp.example")), None);
 }

@@ -1,14 +1,15 @@
 //! Event JSON is for ever: a snapshot of every variant, and of every variant inside them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agent::{
-    Acted, AgentRef, Answer, AskedAt, Audience, Author, CallEnd, CallId, Decision, Denied, Edit, Event,
-    Failure, Fault, FaultKind, Heard, HeardFile, Home, How, Intent, Measured, Outcome, Passage, PassageKind,
-    Question, QuestionEnd, QuestionId, QuestionKind, QuestionStatus, Record, Refusal, Reply, Routed, Seq,
-    Snapshot, Started, Thought, ThreadId, Usage, Version, Why,
+    Acted, AgentRef, Answer, AskedAgain, AskedAt, Audience, Author, Ballot, Because, CallEnd, CallId,
+    Decision, Deferral, Deferring, Denied, Edit, Event, Failure, Fault, FaultKind, Heard, HeardFile, Home,
+    How, Intent, Like, Measured, Otherwise, Outcome, Passage, PassageKind, Question, QuestionEnd, QuestionId,
+    QuestionKind, QuestionStatus, Quorum, Record, Refusal, Remember, Reply, Routed, Rung, Seq, Snapshot,
+    Speech, Started, Terms, Thought, ThreadId, Usage, Version, Why,
 };
-use channel::{DeliveryKey, File, MessageRef, Verified};
+use channel::{ChannelName, DeliveryKey, File, MessageRef, Span, Verified};
 use serde_json::{Value, json};
 
 use crate::support::{at, claimed, home, place, proven};
@@ -33,9 +34,14 @@ variants!(event_name, EVENTS, Event,
     Event::Started(_) => "started",
     Event::Acted(_) => "acted",
     Event::Asked(_) => "asked",
+    Event::AskedAgain(_) => "asked_again",
+    Event::Voted(_) => "voted",
+    Event::Deferred(_) => "deferred",
+    Event::Spoke(_) => "spoke",
     Event::Answered(_) => "answered",
     Event::Refused(_) => "refused",
     Event::Lapsed { .. } => "lapsed",
+    Event::Withdrawn { .. } => "withdrawn",
     Event::Said(_) => "said",
     Event::Delivered { .. } => "delivered",
     Event::Undelivered { .. } => "undelivered",
@@ -58,11 +64,26 @@ variants!(decision_name, DECISIONS, Decision,
     Decision::Reject { .. } => "decision:reject",
     Decision::Option(_) => "decision:option",
     Decision::Text(_) => "decision:text",
+    Decision::HandBack { .. } => "decision:hand_back",
+    Decision::Done => "decision:done",
 );
 variants!(outcome_name, OUTCOMES, Outcome,
     Outcome::Done(_) => "outcome:done",
     Outcome::Failed(_) => "outcome:failed",
     Outcome::Unknown { .. } => "outcome:unknown",
+);
+variants!(because_name, BECAUSES, Because,
+    Because::Reminder(_) => "because:reminder",
+    Because::Rung(_) => "because:rung",
+    Because::Awake(_) => "because:awake",
+    Because::Snoozed(_) => "because:snoozed",
+    Because::Delegated(_) => "because:delegated",
+);
+variants!(deferring_name, DEFERRINGS, Deferring,
+    Deferring::AskedBack(_) => "deferring:asked_back",
+    Deferring::Delegated(_) => "deferring:delegated",
+    Deferring::Snoozed(_) => "deferring:snoozed",
+    Deferring::TookOver => "deferring:took_over",
 );
 variants!(why_name, WHYS, Why,
     Why::NotPermitted => "why:not_permitted",
@@ -72,6 +93,10 @@ variants!(why_name, WHYS, Why,
     Why::Expired => "why:expired",
     Why::Unclear => "why:unclear",
     Why::Unfit => "why:unfit",
+    Why::Voted => "why:voted",
+    Why::Elsewhere => "why:elsewhere",
+    Why::Withdrawn => "why:withdrawn",
+    Why::Which => "why:which",
 );
 variants!(how_name, HOWS, How,
     How::Wrote => "how:wrote",
@@ -110,6 +135,7 @@ variants!(passage_name, PASSAGES, PassageKind,
     PassageKind::Called { .. } => "passage:called",
     PassageKind::Question { .. } => "passage:question",
     PassageKind::Approval { .. } => "passage:approval",
+    PassageKind::AskedBack { .. } => "passage:asked_back",
     PassageKind::HandedOver { .. } => "passage:handed_over",
     PassageKind::Fault { .. } => "passage:fault",
     PassageKind::Cancelled { .. } => "passage:cancelled",
@@ -126,6 +152,7 @@ variants!(status_name, STATUSES, QuestionStatus,
     QuestionStatus::Rejected => "status:rejected",
     QuestionStatus::Answered => "status:answered",
     QuestionStatus::Lapsed => "status:lapsed",
+    QuestionStatus::Withdrawn => "status:withdrawn",
 );
 
 /// Every variant that stands in an event.
@@ -138,6 +165,10 @@ fn names(event: &Event) -> Vec<&'static str> {
         Event::Asked(question) => names.push(kind_name(&question.kind)),
         Event::Answered(answer) => {
             names.extend([decision_name(&answer.decision), how_name(&answer.how)]);
+        }
+        Event::AskedAgain(again) => names.push(because_name(&again.because)),
+        Event::Deferred(deferral) => {
+            names.extend([deferring_name(&deferral.deferring), how_name(&deferral.how)])
         }
         Event::Refused(refusal) => names.extend([why_name(&refusal.why), how_name(&refusal.how)]),
         Event::Said(reply) => names.push(author_name(&reply.by)),
@@ -153,7 +184,7 @@ fn names(event: &Event) -> Vec<&'static str> {
                     | PassageKind::Approval { end, .. }
                     | PassageKind::HandedOver { end, .. } => names.push(status_name(&end.status)),
                     PassageKind::Fault { fault, .. } => names.push(fault_name(fault)),
-                    PassageKind::Cancelled { .. } => {}
+                    PassageKind::AskedBack { .. } | PassageKind::Cancelled { .. } => {}
                 }
             }
         }
@@ -161,7 +192,10 @@ fn names(event: &Event) -> Vec<&'static str> {
         | Event::Edited(_)
         | Event::Deleted { .. }
         | Event::Started(_)
+        | Event::Voted(_)
+        | Event::Spoke(_)
         | Event::Lapsed { .. }
+        | Event::Withdrawn { .. }
         | Event::Delivered { .. }
         | Event::Undelivered { .. }
         | Event::Paused { .. }
@@ -203,7 +237,11 @@ fn thought(intent: Intent) -> Event {
 }
 
 fn question(kind: QuestionKind, options: &[&str]) -> Event {
-    Event::Asked(Question {
+    Event::Asked(question_of(kind, options))
+}
+
+fn question_of(kind: QuestionKind, options: &[&str]) -> Question {
+    Question {
         kind,
         text: "Which one?".into(),
         options: options.iter().map(|option| (*option).to_owned()).collect(),
@@ -216,19 +254,70 @@ fn question(kind: QuestionKind, options: &[&str]) -> Event {
         requester: Some(proven("web", "ulla")),
         asker: version(),
         deadline: at(3600),
+        held: Vec::new(),
+        terms: Terms::default(),
+    }
+}
+
+/// Terms with nothing left as it is where nothing is said.
+fn terms() -> Terms {
+    let count = std::num::NonZeroU32::new(2).unwrap();
+    Terms {
+        quorum: Quorum::Count(count),
+        requester_may: false,
+        decided_on: Some(vec![ChannelName::new("web")]),
+        otherwise: Otherwise::HandOver,
+        remind: vec![Span::seconds(1800)],
+        ladder: vec![Rung {
+            after: Span::seconds(3600),
+            desk: "managers".into(),
+            approvers: vec!["managers".into()],
+        }],
+        remember: Some(Remember {
+            lasts: Span::seconds(28_800),
+            args: BTreeMap::from([("version".into(), Like::Same), ("count".into(), Like::AtMost)]),
+        }),
+    }
+}
+
+fn asked_again(because: Because) -> Event {
+    Event::AskedAgain(AskedAgain {
+        question: QuestionId(Seq(4)),
+        because,
+        asked: vec![AskedAt { at: place("mail", "to:ben"), member: Some("ben".into()) }],
+        held: vec![AskedAt { at: place("mail", "to:cleo"), member: Some("cleo".into()) }],
+        audience: vec!["managers".into()],
     })
 }
 
-fn answer(decision: Decision, how: How) -> Event {
-    Event::Answered(Answer {
+fn deferred(deferring: Deferring, how: How) -> Event {
+    Event::Deferred(Deferral {
         question: QuestionId(Seq(4)),
         by: proven("mail", "ana@corp.example"),
         member: Some("ana".into()),
         at: place("mail", "to:ana"),
+        message: Some(MessageRef::new("<2@example.com>")),
+        deferring,
+        words: "words".into(),
+        how,
+    })
+}
+
+fn answer(decision: Decision, how: How) -> Event {
+    Event::Answered(answer_of(decision, how))
+}
+
+fn answer_of(decision: Decision, how: How) -> Answer {
+    Answer {
+        question: QuestionId(Seq(4)),
+        by: proven("mail", "ana@corp.example"),
+        member: Some("ana".into()),
+        instead_of: None,
+        at: place("mail", "to:ana"),
         decision,
         words: "approve".into(),
         how,
-    })
+    }
 }
 
 fn refusal(why: Why, how: How) -> Event {
@@ -248,6 +337,7 @@ fn said(by: Author) -> Event {
     Event::Said(Reply {
         to: home(),
         in_reply_to: Some(MessageRef::new("m-1")),
+        answers: None,
         text: "Done.".into(),
         files: vec![file("report.csv", "ab12")],
         by,
@@ -291,8 +381,10 @@ fn passages() -> Vec<Passage> {
         called(CallEnd::Unknown("its end was not seen".into())),
         question(end(QuestionStatus::Answered, "ana", "this")),
         question(end(QuestionStatus::Open, "", "")),
+        question(end(QuestionStatus::Withdrawn, "", "the agent wants something else now")),
         approval(end(QuestionStatus::Approved, "ana", "{\"version\":\"v1.5\"}")),
         approval(end(QuestionStatus::Rejected, "ana", "wrong order")),
+        PassageKind::AskedBack { by: "ana".into(), text: "Why?".into(), answer: "The lamp broke.".into() },
         PassageKind::HandedOver { why: "I am lost".into(), end: end(QuestionStatus::Lapsed, "", "") },
         PassageKind::Fault { fault: FaultKind::BadOutput, text: "no JSON".into() },
         PassageKind::Cancelled { by: "ana".into() },
@@ -415,6 +507,61 @@ fn samples() -> Vec<(&'static str, Event)> {
         ("answered_reject_bare", answer(Decision::Reject { comment: None }, How::Wrote)),
         ("answered_option", answer(Decision::Option(1), How::Pressed)),
         ("answered_text", answer(Decision::Text("the blue one".into()), How::Wrote)),
+        (
+            "asked_on_terms",
+            Event::Asked(Question {
+                held: vec![AskedAt { at: place("mail", "to:ben"), member: Some("ben".into()) }],
+                terms: terms(),
+                ..question_of(
+                    QuestionKind::Approval { call, tool: "deploy".into(), args: args(), hash: "77".into() },
+                    &[],
+                )
+            }),
+        ),
+        ("asked_again_reminder", asked_again(Because::Reminder(0))),
+        ("asked_again_rung", asked_again(Because::Rung(1))),
+        ("asked_again_awake", asked_again(Because::Awake("ben".into()))),
+        ("asked_again_snoozed", asked_again(Because::Snoozed("ben".into()))),
+        ("asked_again_delegated", asked_again(Because::Delegated("ben".into()))),
+        (
+            "voted",
+            Event::Voted(Ballot {
+                answer: Answer {
+                    instead_of: Some("ben".into()),
+                    ..answer_of(Decision::Approve, How::Pressed)
+                },
+                missing: "one more of operators must approve".into(),
+            }),
+        ),
+        ("deferred_asked_back", deferred(Deferring::AskedBack("Why?".into()), How::Wrote)),
+        ("deferred_delegated", deferred(Deferring::Delegated("ben".into()), How::Pressed)),
+        ("deferred_took_over", deferred(Deferring::TookOver, How::Pressed)),
+        (
+            "spoke",
+            Event::Spoke(Speech {
+                question: QuestionId(Seq(4)),
+                by: proven("mail", "ana@corp.example"),
+                member: Some("ana".into()),
+                at: place("mail", "to:ana"),
+                message: Some(MessageRef::new("<3@example.com>")),
+                text: "It is on its way.".into(),
+                files: vec![file("slip.pdf", "ab12")],
+            }),
+        ),
+        ("answered_hand_back", answer(Decision::HandBack { note: Some("look again".into()) }, How::Wrote)),
+        ("answered_done", answer(Decision::Done, How::Pressed)),
+        ("deferred_snoozed", deferred(Deferring::Snoozed(at(7200)), How::Wrote)),
+        (
+            "withdrawn",
+            Event::Withdrawn {
+                question: QuestionId(Seq(4)),
+                why: "the agent wants something else now".into(),
+            },
+        ),
+        ("refused_voted", refusal(Why::Voted, How::Pressed)),
+        ("refused_elsewhere", refusal(Why::Elsewhere, How::Wrote)),
+        ("refused_withdrawn", refusal(Why::Withdrawn, How::Pressed)),
+        ("refused_which", refusal(Why::Which, How::Wrote)),
         ("refused_not_permitted", refusal(Why::NotPermitted, How::Pressed)),
         ("refused_unverified", refusal(Why::Unverified, How::Wrote)),
         ("refused_no_ticket", refusal(Why::NoTicket, How::Wrote)),
@@ -426,6 +573,13 @@ fn samples() -> Vec<(&'static str, Event)> {
         ("said_agent", said(Author::Agent)),
         ("said_gateway", said(Author::Gateway)),
         ("said_member", said(Author::Member("ana".into()))),
+        (
+            "said_answers",
+            match said(Author::Agent) {
+                Event::Said(reply) => Event::Said(Reply { answers: Some(Seq(7)), ..reply }),
+                other => other,
+            },
+        ),
         (
             "delivered",
             Event::Delivered { key: DeliveryKey::new("t-1.4.0"), message: Some(MessageRef::new("m-7")) },
@@ -459,7 +613,7 @@ fn samples() -> Vec<(&'static str, Event)> {
 fn every_variant_has_a_sample() {
     let seen: BTreeSet<&str> = samples().iter().flat_map(|(_, event)| names(event)).collect();
     let all = [EVENTS, KINDS, DECISIONS, OUTCOMES, WHYS, HOWS, AUTHORS, INTENTS, FAULTS, VERIFIEDS];
-    let all = all.into_iter().chain([PASSAGES, CALL_ENDS, STATUSES]);
+    let all = all.into_iter().chain([PASSAGES, CALL_ENDS, STATUSES, BECAUSES, DEFERRINGS]);
     let all: BTreeSet<&str> = all.into_iter().flatten().copied().collect();
     assert_eq!(seen, all);
 }

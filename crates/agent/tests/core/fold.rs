@@ -2,12 +2,12 @@
 //! models, tools and crashes around one thread.
 
 use agent::{
-    About, Acted, Agent, AgentRef, Answer, Arrival, AskedAt, Assigned, Audience, Author, CallEnd, CallId,
-    Decision, Denied, Directory, Edit, Event, Failure, Fault, FaultKind, Heard, HeardFile, Home, How, Intent,
-    Measured, Named, Outcome, Passage, PassageKind, Phase, Press, Question, QuestionEnd, QuestionId,
-    QuestionKind, QuestionStatus, Record, Refusal, Repeat, Reply, Routed, Seq, Snapshot, Started, Step,
-    Thought, Thread, ThreadId, Tickets, Usage, Verdict, Version, Why, admit, args_hash, decide, judge,
-    outgoing, render, render_reask,
+    About, Acted, Agent, AgentRef, Answer, Arrival, AskedAgain, AskedAt, Assigned, Audience, Author, Ballot,
+    Because, CallEnd, CallId, Decision, Deferral, Deferring, Denied, Directory, Edit, Event, Failure, Fault,
+    FaultKind, Heard, HeardFile, Home, How, Intent, Measured, Named, Outcome, Passage, PassageKind, Phase,
+    Press, Question, QuestionEnd, QuestionId, QuestionKind, QuestionStatus, Record, Refusal, Repeat, Reply,
+    Routed, Seq, Snapshot, Started, Step, Terms, Thought, Thread, ThreadId, Tickets, Usage, Verdict, Version,
+    Why, admit, args_hash, decide, judge, outgoing, render, render_reask,
 };
 use channel::{Capabilities, Correlation, DeliveryKey, File, MessageRef, Timestamp};
 use proptest::prelude::*;
@@ -188,6 +188,8 @@ fn question() -> BoxedStrategy<Question> {
             requester: person,
             asker: AgentRef { name: "tester".into(), version: "1".into() },
             deadline,
+            held: Vec::new(),
+            terms: Terms::default(),
         })
         .boxed()
 }
@@ -325,17 +327,52 @@ fn event() -> BoxedStrategy<Event> {
             .prop_map(|(call, outcome, files)| Event::Acted(Acted { call, outcome, ms: 0, files })),
         4 => question().prop_map(Event::Asked),
         4 => (question_id(), somebody(), somewhere(), decision(), how()).prop_map(|(question, by, at, decision, how)| {
-            Event::Answered(Answer { question, by, member: None, at, decision, words: String::new(), how })
+            Event::Answered(Answer { question, by, member: None, instead_of: None, at, decision, words: String::new(), how })
         }),
         1 => (question_id(), somebody(), somewhere(), why, how()).prop_map(|(question, by, at, why, how)| {
             Event::Refused(Refusal { question, by, at, message: None, words: String::new(), how, why, what: None })
         }),
         2 => (somewhere(), words(), author).prop_map(|(to, text, by)| Event::Said(Reply {
-            to, in_reply_to: None, text, files: Vec::new(), by, note: None,
+            to, in_reply_to: None, answers: None, text, files: Vec::new(), by, note: None,
         })),
         2 => (fault(), usage()).prop_map(|(fault, usage)| Event::Failed(Failure { fault, usage })),
+        1 => (question_id(), words()).prop_map(|(question, why)| Event::Withdrawn { question, why }),
+        1 => (question_id(), asked_again()).prop_map(|(question, (because, asked))| {
+            Event::AskedAgain(AskedAgain { question, because, asked, held: Vec::new(), audience: Vec::new() })
+        }),
+        1 => (question_id(), somebody(), somewhere(), how()).prop_map(|(question, by, at, how)| {
+            let answer = Answer {
+                question, by, member: None, instead_of: None, at, decision: Decision::Approve, words: String::new(), how,
+            };
+            Event::Voted(Ballot { answer, missing: "one more of operators must approve".into() })
+        }),
+        1 => (question_id(), somebody(), somewhere(), deferring(), how()).prop_map(|(question, by, at, deferring, how)| {
+            Event::Deferred(Deferral {
+                question, by, member: None, at, message: None, deferring, words: String::new(), how,
+            })
+        }),
     ]
     .boxed()
+}
+
+fn asked_again() -> impl Strategy<Value = (Because, Vec<AskedAt>)> {
+    let because = prop_oneof![
+        (0_usize..4).prop_map(Because::Reminder),
+        (0_usize..4).prop_map(Because::Rung),
+        Just(Because::Awake("ana".into())),
+        Just(Because::Snoozed("ana".into())),
+        Just(Because::Delegated("ben".into())),
+    ];
+    let asked = somewhere().prop_map(|at| AskedAt { at, member: None });
+    (because, prop::collection::vec(asked, 0..3))
+}
+
+fn deferring() -> impl Strategy<Value = Deferring> {
+    prop_oneof![
+        words().prop_map(Deferring::AskedBack),
+        Just(Deferring::Delegated("ben".into())),
+        time().prop_map(Deferring::Snoozed),
+    ]
 }
 
 fn log() -> BoxedStrategy<Vec<Record>> {
@@ -564,6 +601,7 @@ impl<'a> World<'a> {
         let arrival = Arrival {
             inbound: &message,
             files: Vec::new(),
+            rivals: Vec::new(),
             about: about.map(|question| About { question, named: Named::ByTicket }),
             correlation: Correlation::Native,
             agent: Some(self.agent),
@@ -709,7 +747,9 @@ fn was_permitted(thread: &Thread, place: usize, started: &Started) -> bool {
         };
         about_it
             && answer.by.verified.is_proven()
-            && DIRECTORY.may_answer(question, &answer.by, at(0)).is_some()
+            && DIRECTORY
+                .may_answer(&question.audience, question.requester.as_ref(), &answer.by, at(0))
+                .is_some()
     })
 }
 

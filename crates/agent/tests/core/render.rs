@@ -73,6 +73,7 @@ pub(crate) fn everything(words: &[String]) -> Story {
         story.write(Event::Said(Reply {
             to: home(),
             in_reply_to: None,
+            answers: None,
             text: word(),
             files: Vec::new(),
             by,
@@ -98,6 +99,8 @@ pub(crate) fn everything(words: &[String]) -> Story {
         requester: None,
         asker: AGENTS[2].reference(),
         deadline: Timestamp::MAX,
+        held: Vec::new(),
+        terms: agent::Terms::default(),
     };
     let approval = |args: Value| QuestionKind::Approval {
         call: CallId(agent::Seq(1)),
@@ -115,6 +118,7 @@ pub(crate) fn everything(words: &[String]) -> Story {
             question: id,
             by: Person { name: "n".into(), ..user() },
             member: None,
+            instead_of: None,
             at: home(),
             decision,
             words: "w".into(),

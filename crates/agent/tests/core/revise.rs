@@ -28,6 +28,7 @@ impl Story {
         let arrival = Arrival {
             inbound: &message,
             files: Vec::new(),
+            rivals: Vec::new(),
             about,
             correlation: NATIVE,
             agent: Some(&self.agent),
@@ -288,7 +289,7 @@ fn the_form_is_offered_where_a_channel_can_show_it_and_hides_secrets() {
     };
     let ids = |forms| choices(forms).iter().map(|choice| choice.id.clone()).collect::<Vec<_>>();
     assert_eq!(ids(false), ["approve", "reject"]);
-    assert_eq!(ids(true), ["approve", "edit", "reject"]);
+    assert_eq!(ids(true), ["approve", "edit", "reject", "more"]);
     let form: BTreeMap<String, String> =
         choices(true)[1].form.iter().map(|input| (input.id.clone(), input.value.clone())).collect();
     assert_eq!(form, BTreeMap::from([("n".into(), "3".into()), ("version".into(), "v1".into())]));

@@ -425,6 +425,7 @@ pub(crate) fn answered(question: QuestionId, decision: Decision) -> Event {
         question,
         by: proven("mail", "ana@corp.example"),
         member: Some("ana".into()),
+        instead_of: None,
         at: place("mail", "to:ana@corp.example"),
         decision,
         words: "words".into(),

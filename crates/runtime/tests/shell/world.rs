@@ -19,7 +19,7 @@ use channel::{
     MessageRef, Person, Place, Ticket, Verified,
 };
 use model::Model;
-use runtime::{Board, Door, Library, Serving, Settings, serve};
+use runtime::{Board, Door, GivenUp, Library, Serving, Settings, serve};
 use serde_json::{Value, json};
 use store::{Clock, Embedded, SentQuery, Store};
 use tempfile::TempDir;
@@ -118,6 +118,7 @@ impl World {
             health: channels.keys().map(|name| (name.clone(), Health::default())).collect(),
             channels,
             tickets: Tickets::new([7; 32]),
+            given_up: GivenUp::default(),
             agents_folder: self.folder.path().join("agents"),
             settings: self.settings.clone(),
         };
@@ -263,15 +264,22 @@ fn words(record: &Record) -> String {
             Decision::Reject { .. } => "reject".to_owned(),
             Decision::Option(place) => place.to_string(),
             Decision::Text(text) => text.clone(),
+            Decision::HandBack { .. } => "hand back".to_owned(),
+            Decision::Done => "done".to_owned(),
         },
+        Event::Spoke(speech) => speech.text.clone(),
         Event::Failed(failure) => failure.fault.kind.as_str().to_owned(),
         Event::Said(reply) => reply.text.clone(),
         Event::Continued(_)
         | Event::Routed(_)
         | Event::Deleted { .. }
         | Event::Asked(_)
+        | Event::AskedAgain(_)
+        | Event::Voted(_)
+        | Event::Deferred(_)
         | Event::Refused(_)
         | Event::Lapsed { .. }
+        | Event::Withdrawn { .. }
         | Event::Delivered { .. }
         | Event::Undelivered { .. }
         | Event::Paused { .. }
