@@ -13,7 +13,8 @@ use crate::{
         Answer, AskedAgain, Author, Ballot, Because, Decision, Deferral, Deferring, Edit, Event, Heard,
         HeardFile, How, Question, QuestionKind, Refusal, Reply, Routed, Speech, Why,
     },
-    grammar::{self, EDIT, MORE, MORE_TEXT, MORE_WHAT, TAKE, Wish},
+    form,
+    grammar::{self, CHOOSE, EDIT, FILL, MORE, MORE_TEXT, MORE_WHAT, TAKE, Wish},
     id::{QuestionId, Seq},
     inert::clip,
     policy::judge,
@@ -87,16 +88,19 @@ pub fn admit(directory: &Directory, thread: &Thread, arrival: Arrival<'_>, now: 
             else {
                 return Vec::new();
             };
-            let read = match revised_call(directory, &arrival, question, choice, values) {
-                Some(read) => read,
-                None if choice == TAKE && question.is_hand_over() => Reading::TakesOver,
-                None if choice == MORE => {
+            let read = match choice.as_str() {
+                TAKE if question.is_hand_over() => Some(Reading::TakesOver),
+                MORE => {
                     let line = |id: &str| values.get(id).map_or("", String::as_str);
-                    grammar::wish_of(line(MORE_WHAT), line(MORE_TEXT)).map_or(Reading::Unclear, Reading::Wish)
+                    grammar::wish_of(line(MORE_WHAT), line(MORE_TEXT)).map(Reading::Wish)
                 }
-                None => grammar::press(&question.kind, &question.options, choice, comment.as_deref())
-                    .map_or(Reading::Unclear, Reading::Clear),
+                _ => filled(directory, &arrival, question, choice, values).or_else(|| {
+                    let pressed =
+                        grammar::press(&question.kind, &question.options, choice, comment.as_deref());
+                    pressed.map(Reading::Clear)
+                }),
             };
+            let read = read.unwrap_or(Reading::Unclear);
             let given = Given { read, words: choice.clone(), how: How::Pressed };
             answer(directory, thread, &arrival, (id, question), given, now)
         }
@@ -174,10 +178,12 @@ fn reply(
             return None;
         }
         let read = match named {
-            Some((code, words)) if code.eq_ignore_ascii_case(&code_of(id)) => read(question, arrival, words),
+            Some((code, words)) if code.eq_ignore_ascii_case(&code_of(id)) => {
+                read(directory, question, arrival, words)
+            }
             // The card says one thing and the code another.
             Some(_) if is_guarded(question) => None,
-            Some(_) | None => read(question, arrival, text),
+            Some(_) | None => read(directory, question, arrival, text),
         };
         let given = Given { read: read.unwrap_or(Reading::Unclear), words: text.to_owned(), how: How::Wrote };
         return Some(answer(directory, thread, arrival, (id, question), given, now));
@@ -193,11 +199,12 @@ fn reply(
         Some(_) | None => (text, here),
     };
     let [(id, question)] = here.as_slice() else {
-        let clear =
-            here.iter().any(|(_, question)| is_guarded(question) && read(question, arrival, words).is_some());
+        let clear = here
+            .iter()
+            .any(|(_, question)| is_guarded(question) && read(directory, question, arrival, words).is_some());
         return clear.then(|| vec![which(thread, arrival, &here, text)]);
     };
-    let read = read(question, arrival, words)?;
+    let read = read(directory, question, arrival, words)?;
     let may = || directory.may_answer(&thread.audience(*id), question.requester.as_ref(), &inbound.from, now);
     if !is_guarded(question) && may().is_none() {
         return None;
@@ -238,7 +245,7 @@ fn is_guarded(question: &Question) -> bool {
 
 /// Reads a text as an answer; to a plain question, files alone are one too. Whoever was asked at a desk may want something
 /// about the question first.
-fn read(question: &Question, arrival: &Arrival<'_>, text: &str) -> Option<Reading> {
+fn read(directory: &Directory, question: &Question, arrival: &Arrival<'_>, text: &str) -> Option<Reading> {
     if question.is_hand_over() && grammar::takes_over(text) {
         return Some(Reading::TakesOver);
     }
@@ -247,11 +254,28 @@ fn read(question: &Question, arrival: &Arrival<'_>, text: &str) -> Option<Readin
     {
         return Some(Reading::Wish(wish));
     }
+    if let Some(form) = &question.form {
+        let read = form::read_words(form, grammar::without_closing(text))?;
+        return Some(read.map_or_else(Reading::Unfit, |values| Reading::Clear(Decision::Form(values))));
+    }
+    if let (QuestionKind::Approval { args, .. }, Some(rest)) = (&question.kind, grammar::below_approval(text))
+    {
+        let names: Vec<&str> =
+            args.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        return match form::lines(rest, &names, false)? {
+            Ok(values) => revised_call(directory, arrival, question, &values),
+            Err(what) => Some(Reading::Unfit(what)),
+        };
+    }
     let takes_files = matches!(question.kind, QuestionKind::Question | QuestionKind::HandOver);
     let only_files = takes_files && !arrival.files.is_empty();
-    grammar::read(&question.kind, &question.options, text)
-        .or_else(|| only_files.then(|| Decision::Text(String::new())))
-        .map(Reading::Clear)
+    let read = match question.several {
+        true => {
+            grammar::several(&question.options, text).or_else(|| grammar::read(&question.kind, &[], text))
+        }
+        false => grammar::read(&question.kind, &question.options, text),
+    };
+    read.or_else(|| only_files.then(|| Decision::Text(String::new()))).map(Reading::Clear)
 }
 
 /// The files that came with the answer to a plain question, for the agent to see. Where the answer came from elsewhere,
@@ -289,19 +313,38 @@ enum Reading {
     TakesOver,
 }
 
-/// Reads a call that is approved with other arguments; nothing where that is not what was pressed. Whoever approves it
-/// must be allowed to approve what would run, and not only what was asked.
-fn revised_call(
+/// Reads what was filled in before a button counted; nothing where the button asks for no more.
+fn filled(
     directory: &Directory,
     arrival: &Arrival<'_>,
     question: &Question,
     choice: &str,
     values: &BTreeMap<String, String>,
 ) -> Option<Reading> {
-    let QuestionKind::Approval { tool, args, .. } = &question.kind else { return None };
-    if choice != EDIT {
-        return None;
+    match (choice, &question.form) {
+        (EDIT, _) => revised_call(directory, arrival, question, values),
+        (FILL, Some(form)) => {
+            let read = form::read(form, values);
+            Some(read.map_or_else(Reading::Unfit, |values| Reading::Clear(Decision::Form(values))))
+        }
+        (CHOOSE, _) if question.several => {
+            let chosen = grammar::several(&question.options, values.get(CHOOSE).map_or("", String::as_str));
+            let nothing = || Reading::Unfit("none of the answers to choose from was chosen".to_owned());
+            Some(chosen.map_or_else(nothing, Reading::Clear))
+        }
+        (_, _) => None,
     }
+}
+
+/// Reads a call that is approved with other arguments; nothing where no call waits for approval. Whoever approves it must be
+/// allowed to approve what would run, and not only what was asked.
+fn revised_call(
+    directory: &Directory,
+    arrival: &Arrival<'_>,
+    question: &Question,
+    values: &BTreeMap<String, String>,
+) -> Option<Reading> {
+    let QuestionKind::Approval { tool, args, .. } = &question.kind else { return None };
     let read = arrival.agent.ok_or_else(|| "the agent that asked is not here any more".to_owned()).and_then(
         |agent| {
             let args = revise(agent, tool, args, values)?;
@@ -490,6 +533,8 @@ fn count(
         Decision::Approve | Decision::ApproveEdited { .. } => true,
         Decision::Reject { .. }
         | Decision::Option(_)
+        | Decision::Options(_)
+        | Decision::Form(_)
         | Decision::Text(_)
         | Decision::HandBack { .. }
         | Decision::Done => false,

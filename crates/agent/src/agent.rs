@@ -3,19 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, value::Value as Jinja};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     directory::Directory,
     document::{self, Flaw, Source},
     event::AgentRef,
-    extract::Extractor,
+    extract::{Extractor, FormName},
+    form,
     id::{ThreadId, sha256},
     inert::{Spot, escape},
     policy,
     prompt::Function,
     render::{self, KNOWN_VARIABLES, REASK_VARIABLES},
-    spec::{AgentSpec, AskAt, Builtin, Handler, MessageSpec, Risk, ToolSpec, Verdict},
+    spec::{AgentSpec, AskAt, Builtin, FormSpec, Handler, MessageSpec, Risk, ToolSpec, Verdict},
     thread::Thread,
 };
 
@@ -64,10 +65,18 @@ impl Agent {
         for tool in spec.tools.values_mut() {
             fill_builtin(tool);
         }
+        for (name, form) in &mut spec.forms {
+            as_written(source, name, form);
+        }
         let mut flaws = check_spec(source, &spec);
         let tools: Vec<_> =
             spec.tools.iter().map(|(name, tool)| (name.clone(), tool.parameters.clone())).collect();
-        let extractor = Extractor::new(&tools, desks).map_err(|what| {
+        let forms: Vec<_> = spec
+            .forms
+            .iter()
+            .map(|(name, form)| FormName { name: name.clone(), title: form.title.clone() })
+            .collect();
+        let extractor = Extractor::new(&tools, desks, &forms).map_err(|what| {
             flaws.push(source.flaw(&["tools"], what, Some("parameters must be a JSON Schema".into())))
         });
         let templates = compile(name, &spec, &files).map_err(|mut found| flaws.append(&mut found));
@@ -232,6 +241,19 @@ fn fill_builtin(tool: &mut ToolSpec) {
     };
 }
 
+/// Puts the fields of a form into the order that they are written in; a table that was read has none.
+fn as_written(source: Source<'_>, name: &str, form: &mut FormSpec) {
+    let Some(fields) = form.fields.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    let Ok(document) = toml_edit::Document::parse(source.text) else { return };
+    let path = ["forms", name, "fields", "properties"];
+    let written = path.iter().try_fold(document.as_item(), |item, key| item.get(*key));
+    let Some(written) = written.and_then(toml_edit::Item::as_table_like) else { return };
+    let place = |key: &String| written.iter().position(|(other, _)| other == key);
+    let mut ordered: Vec<(String, Value)> = std::mem::take(fields).into_iter().collect();
+    ordered.sort_by_key(|(key, _)| place(key));
+    fields.extend(ordered);
+}
+
 fn check_spec(source: Source<'_>, spec: &AgentSpec) -> Vec<Flaw> {
     let mut flaws = Vec::new();
     let mut flaw = |path: &[&str], what: String, remedy: &str| {
@@ -256,6 +278,12 @@ fn check_spec(source: Source<'_>, spec: &AgentSpec) -> Vec<Flaw> {
         let what = "the answer would take more than half of the context".to_owned();
         flaw(&["context", "answer_tokens"], what, "raise context.tokens or lower this");
     }
+    for (name, form) in &spec.forms {
+        for (path, what, remedy) in form::flaws(&form.title, &form.fields) {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            flaw(&[&["forms", name.as_str()], &path[..]].concat(), what, &remedy);
+        }
+    }
     for (name, tool) in &spec.tools {
         let path = ["tools", name.as_str()];
         let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
@@ -269,7 +297,7 @@ fn check_spec(source: Source<'_>, spec: &AgentSpec) -> Vec<Flaw> {
                 "use lower-case letters, digits and _, and none of: act, ask, say, finish, hand_over, next",
             );
         }
-        if tool.parameters.get("type").and_then(serde_json::Value::as_str) != Some("object") {
+        if tool.parameters.get("type").and_then(Value::as_str) != Some("object") {
             let remedy = "the arguments of a tool are an object: type = \"object\"";
             flaw(&[path[0], path[1], "parameters"], "this is not the schema of an object".into(), remedy);
         }

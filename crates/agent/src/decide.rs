@@ -11,8 +11,8 @@ use crate::{
     agent::Agent,
     directory::{Directory, Standing},
     event::{
-        Acted, AskedAt, Audience, Author, Decision, Deferral, Event, Fault, FaultKind, Outcome, Question,
-        QuestionKind, Reply,
+        Acted, AskedAt, Audience, Author, Decision, Deferral, Event, Fault, FaultKind, Form, Outcome,
+        Question, QuestionKind, Reply,
     },
     id::{CallId, QuestionId, Seq},
     inert::clip,
@@ -113,6 +113,13 @@ pub fn lost(thread: &Thread, key: channel::DeliveryKey, why: &str) -> Vec<Event>
         events.push(said(thread, home, text, Author::Gateway));
     }
     events
+}
+
+/// How a question is to be answered, where not in words of one's own.
+struct Format {
+    options: Vec<String>,
+    several: bool,
+    form: Option<Box<Form>>,
 }
 
 /// Everything a decision looks at.
@@ -220,7 +227,13 @@ impl Desk<'_> {
         }
         match intent {
             Intent::Act { tool, args } => self.act(CallId(seq), tool, args),
-            Intent::Ask { text, to, options } => self.ask(text, to.as_deref(), options),
+            Intent::Ask { text, to, options, several, form } => match self.form(form.as_deref()) {
+                Ok(form) => {
+                    let format = Format { options: options.clone(), several: *several, form };
+                    self.ask(text, to.as_deref(), format)
+                }
+                Err(what) => self.fail(FaultKind::BadCall, what),
+            },
             Intent::Say { .. } if self.thread.home().is_none() => {
                 Step::Record(self.hand_over("nobody can be told anything: no address is known"))
             }
@@ -417,7 +430,14 @@ impl Desk<'_> {
         })
     }
 
-    fn ask(&self, text: &str, to: Option<&str>, options: &[String]) -> Step {
+    /// The form of the agent with this name, as it is now.
+    fn form(&self, name: Option<&str>) -> Result<Option<Box<Form>>, String> {
+        let Some(name) = name else { return Ok(None) };
+        let form = self.agent.spec().forms.get(name).ok_or_else(|| format!("there is no form `{name}`"))?;
+        Ok(Some(Box::new(Form { title: form.title.clone(), fields: form.fields.clone() })))
+    }
+
+    fn ask(&self, text: &str, to: Option<&str>, format: Format) -> Step {
         if let Some(step) = self.asks_too_much() {
             return step;
         }
@@ -433,14 +453,10 @@ impl Desk<'_> {
             let desk = to.unwrap_or("origin");
             return self.fail(FaultKind::BadCall, format!("there is no desk `{desk}` to ask"));
         }
-        let question = self.question(
-            QuestionKind::Question,
-            text.to_owned(),
-            options.to_vec(),
-            audience,
-            asked,
-            deadline,
-        );
+        let Format { options, several, form } = format;
+        let kind = QuestionKind::Question;
+        let question = self.question(kind, text.to_owned(), options, audience, asked, deadline);
+        let question = Question { several, form, ..question };
         Step::Record(
             self.asked(question, "I have asked somebody who knows, and will go on when there is an answer."),
         )
@@ -480,6 +496,8 @@ impl Desk<'_> {
             kind,
             text,
             options,
+            several: false,
+            form: None,
             audience,
             asked,
             held,
@@ -599,6 +617,8 @@ impl Desk<'_> {
                     | Decision::ApproveEdited { .. }
                     | Decision::Reject { .. }
                     | Decision::Option(_)
+                    | Decision::Options(_)
+                    | Decision::Form(_)
                     | Decision::HandBack { .. }
                     | Decision::Done => "This is taken care of.".into(),
                 };

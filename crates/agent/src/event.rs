@@ -589,6 +589,12 @@ pub struct Question {
     /// The answers to choose from; empty means a text of one's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
+    /// Whether several of them may be chosen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub several: bool,
+    /// The form to fill in, which is then the only way to answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Box<Form>>,
     /// Who may answer.
     pub audience: Audience,
     /// Where its cards go, in this order.
@@ -609,6 +615,24 @@ pub struct Question {
     pub asker: AgentRef,
     /// When nobody may answer any more; then it lapses, which never means yes.
     pub deadline: Timestamp,
+}
+
+impl Question {
+    /// The options at these places, in words.
+    pub fn chosen(&self, places: &[usize]) -> String {
+        let options: Vec<&str> =
+            places.iter().filter_map(|place| self.options.get(*place)).map(String::as_str).collect();
+        options.join(", ")
+    }
+}
+
+/// A form as it was asked: whatever becomes of its agent, an answer is held to this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Form {
+    /// What it is about, for people.
+    pub title: String,
+    /// The JSON Schema of an answer: an object of plain fields, in the order they are asked for.
+    pub fields: Value,
 }
 
 /// One place where a question is asked.
@@ -751,6 +775,10 @@ pub enum Decision {
     },
     /// One of the options, by its place.
     Option(usize),
+    /// Some of the options, by their places, in their order.
+    Options(Vec<usize>),
+    /// A form, filled in: an object that fits the schema in the question.
+    Form(Value),
     /// A text.
     Text(String),
     /// The agent goes on with the conversation that it had handed over.
@@ -874,7 +902,7 @@ pub enum Why {
     Expired,
     /// The words are not a clear decision.
     Unclear,
-    /// The changed arguments do not fit, or may not be approved like that.
+    /// What was filled in does not fit, or may not be approved like that.
     Unfit,
     /// This person has approved already, and others must.
     Voted,

@@ -12,6 +12,8 @@ mod check;
 mod preview;
 mod schema;
 
+pub(crate) use check::{compile, fit};
+
 use std::fmt;
 
 use jsonschema::Validator;
@@ -42,6 +44,7 @@ pub struct Extractor {
     tools: Vec<Tool>,
     /// Where `ask` may ask: `origin` first.
     places: Vec<String>,
+    forms: Vec<FormName>,
     limits: Limits,
     /// What [`schema::output`] says of these, made once: it is asked for at each thought.
     schema: Value,
@@ -55,6 +58,15 @@ struct Tool {
     validator: Validator,
     /// The names of all arguments, if the schema lists them and allows no other.
     all_args: Option<Vec<String>>,
+}
+
+/// A form, as far as it can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormName {
+    /// What the model calls it.
+    pub name: String,
+    /// What it is about.
+    pub title: String,
 }
 
 /// What was found in an output.
@@ -95,12 +107,12 @@ impl Rejection {
 }
 
 impl Extractor {
-    /// An extractor for an agent with these tools (name and JSON Schema of the arguments), which may ask at these places
-    /// (names of desks, groups and members) and at the origin.
+    /// An extractor for an agent with these tools (name and JSON Schema of the arguments) and forms, which may ask at these
+    /// places (names of desks, groups and members) and at the origin.
     ///
     /// # Errors
     /// A sentence that names the tool whose name or schema cannot be used.
-    pub fn new(tools: &[(String, Value)], desks: &[String]) -> Result<Self, String> {
+    pub fn new(tools: &[(String, Value)], desks: &[String], forms: &[FormName]) -> Result<Self, String> {
         let mut compiled: Vec<Tool> = vec![];
         for (name, schema) in tools {
             if compiled.iter().any(|other| other.name == *name) {
@@ -110,9 +122,10 @@ impl Extractor {
         }
         let mut places = vec!["origin".to_owned()];
         places.extend(desks.iter().filter(|desk| *desk != "origin").cloned());
-        let schema = schema::output(&compiled, &places);
+        let schema = schema::output(&compiled, &places, forms);
         let schema_text = schema.to_string();
-        Ok(Self { tools: compiled, places, limits: Limits::default(), schema, schema_text })
+        let forms = forms.to_vec();
+        Ok(Self { tools: compiled, places, forms, limits: Limits::default(), schema, schema_text })
     }
 
     /// The JSON Schema (2020-12) of the whole output: an object whose one key `next` holds the intent.
@@ -128,7 +141,7 @@ impl Extractor {
     /// Each tool and each other intent as a function. Descriptions are looked up by the function's name; an intent
     /// without one has its own.
     pub fn functions(&self, descriptions: &[(String, String)]) -> Vec<Function> {
-        schema::functions(&self.tools, &self.places, descriptions)
+        schema::functions(&self.tools, &self.places, &self.forms, descriptions)
     }
 
     /// Reads a model's whole output. `truncated`: the provider said that it stopped for lack of room.

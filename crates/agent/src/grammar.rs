@@ -4,7 +4,10 @@
 
 use channel::Span;
 
-use crate::event::{Decision, QuestionKind};
+use crate::{
+    event::{Decision, QuestionKind},
+    form::{lines, one_of, some_of},
+};
 
 /// Words that approve; alone on the first line.
 const APPROVE: &[&str] = &["approve", "approved", "yes", "i approve", "yes, approve", "approve it"];
@@ -162,6 +165,34 @@ pub fn means_a_question(text: &str) -> bool {
 
 /// The id of the choice to approve a call with other arguments. What it says depends on more than these words: `revise`.
 pub(crate) const EDIT: &str = "edit";
+/// The id of the choice to fill in a form: `form`.
+pub(crate) const FILL: &str = "fill";
+/// The id of the choice of several options, and of the line that they stand in.
+pub(crate) const CHOOSE: &str = "choose";
+
+/// What stands below a word that approves, if that is more than a closing: the arguments that are to be others, perhaps.
+pub(crate) fn below_approval(text: &str) -> Option<&str> {
+    let (line, rest) = text.trim().split_once('\n')?;
+    let rest = without_closing(rest);
+    (APPROVE.contains(&plain(line).as_str()) && !is_closing(rest)).then_some(rest)
+}
+
+/// Reads a text as some of the options; nothing where that is not all it says.
+pub(crate) fn several(options: &[String], text: &str) -> Option<Decision> {
+    let text = without_closing(text);
+    // With the name of the line before it, or without.
+    let line = lines(text, &[CHOOSE], true).and_then(|read| read.ok()?.remove(CHOOSE));
+    let places =
+        some_of(options, line.as_deref().unwrap_or(text)).ok().filter(|places| !places.is_empty())?;
+    Some(Decision::Options(places.into_iter().collect()))
+}
+
+/// A text without the closing and the name below it, which a blank line sets off.
+pub(crate) fn without_closing(text: &str) -> &str {
+    let blank = |end: &usize| text[..*end].lines().next_back().is_some_and(|line| line.trim().is_empty());
+    let mut ends = text.match_indices('\n').map(|(end, _)| end + 1).filter(blank);
+    ends.find(|end| is_closing(&text[*end..])).map_or(text, |end| &text[..end])
+}
 
 /// Reads a pressed button.
 pub(crate) fn press(
@@ -212,8 +243,9 @@ fn approval(text: &str) -> Option<Decision> {
 
 fn option(options: &[String], line: &str) -> Option<usize> {
     let word = plain(line);
-    let by_number = word.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).filter(|n| *n < options.len());
-    by_number.or_else(|| options.iter().position(|option| plain(option) == word))
+    let by_word = || options.iter().position(|option| plain(option) == word);
+    let by_id = || choice_place(&word).filter(|place| *place < options.len());
+    one_of(options, line).or_else(by_word).or_else(|| one_of(options, &word)).or_else(by_id)
 }
 
 fn first_line(text: &str) -> Option<&str> {

@@ -24,6 +24,12 @@ pub enum Intent {
         /// Answers to choose from; without, the answer is free text.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         options: Vec<String>,
+        /// Whether several of them may be chosen.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        several: bool,
+        /// The name of a form of the agent that is to be filled in; then there are no options.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        form: Option<String>,
     },
     /// Say something and go on.
     Say {

@@ -15,6 +15,7 @@ mod thread;
 
 mod admit;
 mod decide;
+mod form;
 mod outgoing;
 mod revise;
 
@@ -51,7 +52,7 @@ pub use decide::{Call, Step, decide, escalate, lost};
 pub use directory::{Desk, Directory, Member, Standing};
 pub use document::{Flaw, Source, parse, read, read_part, read_what_is_sound, schema_of};
 pub use event::*;
-pub use extract::{Extracted, Extractor, Rejection};
+pub use extract::{Extracted, Extractor, FormName, Rejection};
 pub use grammar::{code, means_a_question, read as read_reply};
 pub use id::{CallId, Home, QuestionId, Seq, ThreadId, Version, caused_by, sha256};
 pub use intent::Intent;

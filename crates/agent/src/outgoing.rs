@@ -13,7 +13,8 @@ use crate::{
         Answer, AskedAgain, Ballot, Because, Decision, Deferral, Deferring, Event, Heard, Question,
         QuestionKind, Refusal, Speech, Why,
     },
-    grammar::{BACK, EDIT, MORE, MORE_OPTIONS, MORE_TEXT, MORE_WHAT, OVER, TAKE, choice_id},
+    form,
+    grammar::{BACK, CHOOSE, EDIT, FILL, MORE, MORE_OPTIONS, MORE_TEXT, MORE_WHAT, OVER, TAKE, choice_id},
     id::{QuestionId, Seq},
     inquiry::{Inquiry, Posted},
     revise,
@@ -138,6 +139,11 @@ pub fn ending(thread: &Thread, answer: &Answer) -> String {
             let option = thread.question(answer.question).and_then(|question| question.options.get(*place));
             format!("{who} answered: {}", option.map_or("", String::as_str))
         }
+        Decision::Options(places) => {
+            let options = thread.question(answer.question).map(|question| question.chosen(places));
+            format!("{who} answered: {}", options.unwrap_or_default())
+        }
+        Decision::Form(values) => format!("{who} answered: {}", form::told(values)),
         Decision::Text(text) => format!("{who} answered: {text}"),
         Decision::HandBack { .. } => format!("Handed back to the agent by {who}"),
         Decision::Done => format!("Closed by {who}"),
@@ -206,7 +212,8 @@ fn card(
             text: question.text.clone(),
             fields: fields(question, press),
             choices: choices(question, to, taken, press),
-            free_text: matches!(question.kind, QuestionKind::Question | QuestionKind::HandOver),
+            free_text: question.form.is_none()
+                && matches!(question.kind, QuestionKind::Question | QuestionKind::HandOver),
             progress: until.filter(|_| is_open).and_then(|until| progress(thread, id, until)),
             state,
         }),
@@ -414,7 +421,10 @@ fn close(
 
 fn title(question: &Question) -> String {
     match &question.kind {
-        QuestionKind::Question => format!("{} asks", question.asker.name),
+        QuestionKind::Question => match &question.form {
+            Some(form) => format!("{} asks: {}", question.asker.name, form.title),
+            None => format!("{} asks", question.asker.name),
+        },
         QuestionKind::Approval { tool, .. } => format!("Approve: {tool}"),
         QuestionKind::Unknown { tool, .. } => format!("Did it happen? {tool}"),
         QuestionKind::HandOver => format!("{} hands over to you", question.asker.name),
@@ -448,15 +458,31 @@ fn choices(question: &Question, to: &Address, taken: bool, press: &Press<'_>) ->
             let form = (press.secrets)(tool).map(|secret| revise::form(args, &secret)).unwrap_or_default();
             // What several must approve, each of them approves the same.
             let form = if question.terms.quorum == Quorum::default() { form } else { Vec::new() };
-            if !form.is_empty() && (press.capabilities)(&to.channel).is_some_and(|can| can.forms) {
+            if !form.is_empty() {
+                let reply = Some("approve".to_owned());
                 choices.push(Choice {
                     form,
+                    reply,
                     ..choice(EDIT, "Approve with changes…", Style::Plain, Comment::None)
                 });
             }
             choices.push(choice("reject", "Reject", Style::Danger, Comment::Optional));
             choices.extend(more(question, to, press));
             choices
+        }
+        QuestionKind::Question | QuestionKind::Unknown { .. }
+            if question.form.is_some() || question.several =>
+        {
+            let filled = |id: &str, label: &str, form| Choice {
+                form,
+                reply: Some(String::new()),
+                ..choice(id, label, Style::Primary, Comment::None)
+            };
+            let choice = match &question.form {
+                Some(form) => filled(FILL, "Fill in…", form::inputs(form)),
+                None => filled(CHOOSE, "Choose…", vec![form::several(&question.options)]),
+            };
+            [choice].into_iter().chain(more(question, to, press)).collect()
         }
         QuestionKind::HandOver if taken => vec![
             choice(BACK, "Give back to the agent", Style::Primary, Comment::Optional),
@@ -559,11 +585,16 @@ fn elsewhere(question: Option<&Question>) -> String {
 }
 
 fn how_to_answer(question: &Question) -> String {
+    if let Some(form) = &question.form {
+        let lines: Vec<String> =
+            form::inputs(form).iter().map(|input| format!("`{}: …`", input.id)).collect();
+        return format!("Answer with these lines: {}.", lines.join(", "));
+    }
     match question.kind {
-        QuestionKind::Approval { .. } => {
-            "The first line of your answer must be `approve`, or `reject: your reason`, and nothing else."
-                .into()
-        }
+        QuestionKind::Approval { .. } => "The first line of your answer must be `approve`, or `reject: your \
+                                          reason`, and nothing else; below `approve` may stand lines such as \
+                                          `amount: 80`, one for each argument that is to be another."
+            .into(),
         QuestionKind::Question | QuestionKind::Unknown { .. } | QuestionKind::HandOver => {
             let options: Vec<_> = question.options.iter().map(|option| format!("`{option}`")).collect();
             format!("Answer with one of: {}.", options.join(", "))

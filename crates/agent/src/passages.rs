@@ -169,6 +169,8 @@ fn asked(thread: &Thread, id: QuestionId, question: &Question) -> PassageKind {
                 Decision::Option(place) => {
                     (QuestionStatus::Answered, question.options.get(*place).cloned().unwrap_or_default())
                 }
+                Decision::Options(places) => (QuestionStatus::Answered, question.chosen(places)),
+                Decision::Form(values) => (QuestionStatus::Answered, values.to_string()),
                 Decision::Text(text) => (QuestionStatus::Answered, text.clone()),
                 Decision::HandBack { note } => (QuestionStatus::Answered, note.clone().unwrap_or_default()),
                 Decision::Done => (QuestionStatus::Answered, String::new()),

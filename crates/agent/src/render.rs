@@ -24,10 +24,10 @@ use crate::{
 
 /// The variables of every template.
 pub(crate) const KNOWN_VARIABLES: &[&str] =
-    &["agent", "tools", "desks", "schema", "request", "requester", "parts"];
+    &["agent", "tools", "desks", "forms", "schema", "request", "requester", "parts"];
 /// The variables of the templates that ask again.
 pub(crate) const REASK_VARIABLES: &[&str] =
-    &["agent", "tools", "desks", "schema", "request", "requester", "parts", "output", "error"];
+    &["agent", "tools", "desks", "forms", "schema", "request", "requester", "parts", "output", "error"];
 
 /// Renders what is sent to the model for the next step of a thread.
 ///
@@ -170,6 +170,13 @@ fn messages(
             }
         })
         .collect();
+    let forms = agent.spec().forms.iter().map(|(name, form)| {
+        minijinja::context! {
+            name => trusted(name),
+            title => trusted(&form.title),
+            fields => trusted(&form.fields.to_string()),
+        }
+    });
     let shown: Vec<Jinja> = parts.iter().filter(|part| !part.dropped).map(Part::to_jinja).collect();
     let (output, error) = reask.unwrap_or_default();
     let context = minijinja::context! {
@@ -179,6 +186,7 @@ fn messages(
         },
         tools,
         desks => agent.desks().iter().map(|desk| trusted(desk)).collect::<Vec<_>>(),
+        forms => forms.collect::<Vec<_>>(),
         schema => trusted(agent.extractor().schema_text()),
         request => inert(request.unwrap_or_default(), Spot::Text),
         requester => inert(thread.requester().map_or("", |person| person.name.as_str()), Spot::Attribute),

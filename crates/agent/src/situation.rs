@@ -97,6 +97,14 @@ fn latest(thread: &Thread, seq: Seq, event: &Event) -> Option<Value> {
                 Decision::Done => {
                     json!({ "kind": "answered", "tool": tool, "args": args, "answer": "", "text": "", "question": question.text })
                 }
+                Decision::Options(places) => {
+                    let chosen: Vec<&String> =
+                        places.iter().filter_map(|place| question.options.get(*place)).collect();
+                    json!({ "kind": "answered", "tool": tool, "args": args, "answer": chosen, "text": question.chosen(places), "question": question.text })
+                }
+                Decision::Form(values) => {
+                    json!({ "kind": "answered", "tool": tool, "args": args, "answer": values, "text": values.to_string(), "question": question.text })
+                }
                 Decision::Text(text) => {
                     json!({ "kind": "answered", "tool": tool, "args": args, "answer": text, "text": text, "question": question.text })
                 }

@@ -62,6 +62,9 @@ pub struct AgentSpec {
     /// The tools, by name.
     #[serde(default)]
     pub tools: BTreeMap<String, ToolSpec>,
+    /// The forms that people can be asked to fill in, by name.
+    #[serde(default)]
+    pub forms: BTreeMap<String, FormSpec>,
 }
 
 /// Where an approval is asked.
@@ -187,6 +190,16 @@ pub struct ToolSpec {
     /// Rules, in order; the first that fits decides.
     #[serde(default)]
     pub policy: Vec<PolicyRule>,
+}
+
+/// A form.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FormSpec {
+    /// What it is about, in a few words, for the model and for people.
+    pub title: String,
+    /// The JSON Schema of an answer: an object whose properties are strings, numbers, integers, booleans or lists of choices.
+    pub fields: Value,
 }
 
 /// What runs.

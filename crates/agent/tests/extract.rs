@@ -40,7 +40,7 @@ fn extractor() -> Extractor {
         ("clock", json!({ "type": "object", "properties": {}, "additionalProperties": false })),
     ];
     let tools: Vec<_> = tools.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
-    Extractor::new(&tools, &["support-desk".into(), "ann".into()]).unwrap()
+    Extractor::new(&tools, &["support-desk".into(), "ann".into()], &[]).unwrap()
 }
 
 /// One case of the corpus.
@@ -257,7 +257,7 @@ fn a_tools_schema_is_taken_at_its_word() {
         .into_iter()
         .map(|(name, schema)| (name.to_owned(), schema))
         .collect();
-    let extractor = Extractor::new(&tools, &[]).unwrap();
+    let extractor = Extractor::new(&tools, &[], &[]).unwrap();
     for (tool, supplied) in [("closed", true), ("patterns", false), ("open", false)] {
         let cut = format!(r#"{{"intent":"act","tool":"{tool}","args":{{"mail":"a@b.example""#);
         assert_eq!(extractor.extract(&cut, false).is_ok(), supplied, "{cut}");
@@ -270,7 +270,7 @@ fn a_tools_schema_is_taken_at_its_word() {
 #[test]
 fn tools_that_cannot_be_used_are_named() {
     let new = |name: &str, schema: Value| {
-        Extractor::new(&[(name.to_owned(), schema)], &[]).err().unwrap_or_default()
+        Extractor::new(&[(name.to_owned(), schema)], &[], &[]).err().unwrap_or_default()
     };
     let object = || json!({ "type": "object" });
     assert_eq!(new("fine_1-a", object()), "");
@@ -299,7 +299,7 @@ fn tools_that_cannot_be_used_are_named() {
             "{schema}: {error}"
         );
     }
-    let twice = Extractor::new(&[("a".to_owned(), object()), ("a".to_owned(), object())], &[]);
+    let twice = Extractor::new(&[("a".to_owned(), object()), ("a".to_owned(), object())], &[], &[]);
     assert!(twice.is_err_and(|error| error.contains("tool `a`: there are two")));
 }
 
@@ -348,7 +348,7 @@ fn references_in_a_tools_schema_still_work_in_the_whole() {
         "properties": { "tree": { "$ref": "#/$defs/node" }, "$ref": { "const": { "$ref": "#/a" } }, "default": { "$ref": "#/$defs/node" } },
         "$defs": { "node": { "type": "object", "additionalProperties": { "$ref": "#/$defs/node" } } } });
     let tools = [("clock".to_owned(), json!({ "type": "object" })), ("plant".to_owned(), tool)];
-    let extractor = Extractor::new(&tools, &[]).unwrap();
+    let extractor = Extractor::new(&tools, &[], &[]).unwrap();
     assert_eq!(extractor.schema().to_string().matches("$schema").count(), 1);
     let schema = jsonschema::validator_for(extractor.schema()).unwrap();
     for (args, good) in [
@@ -463,7 +463,10 @@ fn intent() -> impl Strategy<Value = Intent> {
             tool: "deploy".into(),
             args: json!({ "version": version, "env": env })
         }),
-        (text(), to, options).prop_map(|(text, to, options)| Intent::Ask { text, to, options }),
+        (text(), to, options, any::<bool>()).prop_map(|(text, to, options, several)| {
+            let several = several && !options.is_empty();
+            Intent::Ask { text, to, options, several, form: None }
+        }),
         (text(), files()).prop_map(|(text, files)| Intent::Say { text, files }),
         (text(), files()).prop_map(|(text, files)| Intent::Finish { text, files }),
         text().prop_map(|reason| Intent::HandOver { reason }),

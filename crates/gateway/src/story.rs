@@ -121,7 +121,10 @@ fn sentence(thread: &Thread, event: &Event, secrets: Secrets<'_>) -> String {
         },
         Event::Asked(question) => {
             let what = match &question.kind {
-                QuestionKind::Question => "a question".to_owned(),
+                QuestionKind::Question => match &question.form {
+                    Some(form) => format!("for a form ({})", form.title),
+                    None => "a question".to_owned(),
+                },
                 QuestionKind::Approval { tool, args, .. } => {
                     format!("for approval of {tool} {}", shown(tool, args))
                 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jsonschema::PatternOptions;
+use jsonschema::{PatternOptions, ValidationError, ValidationOptions, Validator};
 use serde_json::{Map, Value};
 
 use super::{
@@ -31,15 +31,10 @@ impl Tool {
         if schema.get("type").and_then(Value::as_str) != Some("object") {
             return Err(format!("tool `{name}`: the schema of its arguments needs `\"type\": \"object\"`"));
         }
-        let validator = jsonschema::options()
-            .offline()
-            .should_validate_formats(true)
-            .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(100_000))
-            .build(schema)
-            .map_err(|error| {
-                let path = path("parameters", error.instance_path().as_str());
-                format!("tool `{name}`: its arguments have no valid JSON Schema: `{path}`: {error}")
-            })?;
+        let validator = options().build(schema).map_err(|error| {
+            let path = path("parameters", error.instance_path().as_str());
+            format!("tool `{name}`: its arguments have no valid JSON Schema: `{path}`: {error}")
+        })?;
         let schema = schema.clone();
         Ok(Self { name: name.to_owned(), all_args: all_args(&schema), schema, validator })
     }
@@ -48,6 +43,35 @@ impl Tool {
     fn is_full(&self, args: &Map<String, Value>) -> bool {
         self.all_args.as_ref().is_some_and(|names| names.iter().all(|name| args.contains_key(name)))
     }
+}
+
+/// What every schema is compiled with: nothing is fetched, and no pattern takes long.
+fn options() -> ValidationOptions<'static> {
+    jsonschema::options()
+        .offline()
+        .should_validate_formats(true)
+        .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(100_000))
+}
+
+/// A schema, for holding values to it.
+///
+/// # Errors
+/// Why it is none.
+pub(crate) fn compile(schema: &Value) -> Result<Validator, String> {
+    options().build(schema).map_err(|error| error.to_string())
+}
+
+/// Whether a value that a person gave fits.
+///
+/// # Errors
+/// A sentence that names what is wrong.
+pub(crate) fn fit(validator: &Validator, value: &Value) -> Result<(), String> {
+    let fault = |error: ValidationError<'_>| match error.instance_path().as_str().trim_start_matches('/') {
+        "" => error.to_string(),
+        path => format!("`{path}`: {error}"),
+    };
+    let faults: Vec<String> = validator.iter_errors(value).take(FAULTS_MAX).map(fault).collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
 }
 
 /// The names of all properties of a schema that allows no others.
@@ -67,13 +91,7 @@ impl Extractor {
     pub fn check_args(&self, tool: &str, args: &Value) -> Result<(), String> {
         let known = self.tools.iter().find(|known| known.name == tool);
         let known = known.ok_or_else(|| format!("there is no tool `{tool}`"))?;
-        let faults: Vec<String> = known
-            .validator
-            .iter_errors(args)
-            .take(FAULTS_MAX)
-            .map(|error| format!("`{}`: {error}", error.instance_path().as_str().trim_start_matches('/')))
-            .collect();
-        if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+        fit(&known.validator, args)
     }
 
     /// Checks one object against the agent.
@@ -115,7 +133,8 @@ impl Extractor {
             "act" => self.act(fields),
             "ask" => {
                 let (text, to, options) = (fields.text("text"), self.place(fields), fields.options());
-                Some(Intent::Ask { text: text?, to, options })
+                let (several, form) = (fields.several(&options), self.form(fields, &options));
+                Some(Intent::Ask { text: text?, to, options, several, form })
             }
             "say" => {
                 let (text, files) = (fields.text("text"), fields.files());
@@ -172,6 +191,27 @@ impl Extractor {
             _ => {
                 let known = nearest(to.as_str().unwrap_or_default(), self.places.iter().map(String::as_str));
                 fields.fault("to", format!("{} is nowhere to ask; there are {known}", short_value(to)));
+                None
+            }
+        }
+    }
+
+    /// Where the agent has no form there is no such field.
+    fn form(&self, fields: &mut Fields<'_>, options: &[String]) -> Option<String> {
+        if self.forms.is_empty() {
+            return None;
+        }
+        let form = fields.optional("form")?;
+        match form.as_str().filter(|name| self.forms.iter().any(|form| form.name == *name)) {
+            Some(_) if !options.is_empty() => {
+                fields.fault("form", "a form has choices of its own; write it without `options`");
+                None
+            }
+            Some(form) => Some(form.to_owned()),
+            None => {
+                let names = self.forms.iter().map(|form| form.name.as_str());
+                let known = nearest(form.as_str().unwrap_or_default(), names);
+                fields.fault("form", format!("{} is no form; there are {known}", short_value(form)));
                 None
             }
         }
@@ -260,6 +300,22 @@ impl<'a> Fields<'a> {
             self.fault("options", "one answer is no choice; write at least 2, or none");
         }
         options
+    }
+
+    /// Whether several options may be chosen; without options there is nothing to choose.
+    fn several(&mut self, options: &[String]) -> bool {
+        let Some(value) = self.optional("several") else { return false };
+        match value.as_bool() {
+            Some(true) if options.is_empty() => {
+                self.fault("several", "there are no `options` to choose from");
+                true
+            }
+            Some(several) => several,
+            None => {
+                self.fault("several", format!("{} is neither true nor false", short_value(value)));
+                false
+            }
+        }
     }
 
     fn files(&mut self) -> Vec<String> {

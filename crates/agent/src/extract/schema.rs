@@ -3,12 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    FILE_NAME_CHARS_MAX, FILES_MAX, OPTION_CHARS_MAX, OPTIONS_MAX, TEXT_CHARS_MAX, Tool, check::WORDS,
+    FILE_NAME_CHARS_MAX, FILES_MAX, FormName, OPTION_CHARS_MAX, OPTIONS_MAX, TEXT_CHARS_MAX, Tool,
+    check::WORDS,
 };
 use crate::prompt::Function;
 
 /// The schema of the whole output.
-pub(super) fn output(tools: &[Tool], places: &[String]) -> Value {
+pub(super) fn output(tools: &[Tool], places: &[String], forms: &[FormName]) -> Value {
     let acts = tools.iter().enumerate().map(|(i, tool)| {
         let mut args = tool.schema.clone();
         rebase(&mut args, &format!("#/properties/next/anyOf/{i}/properties/args"));
@@ -21,7 +22,7 @@ pub(super) fn output(tools: &[Tool], places: &[String]) -> Value {
         )
     });
     let others = WORDS.iter().map(|word| {
-        let (fields, required) = fields(word, places);
+        let (fields, required) = fields(word, places, forms);
         let intent = ("intent", json!({ "const": word }));
         object(std::iter::once(intent).chain(fields), required + 1)
     });
@@ -37,6 +38,7 @@ pub(super) fn output(tools: &[Tool], places: &[String]) -> Value {
 pub(super) fn functions(
     tools: &[Tool],
     places: &[String],
+    forms: &[FormName],
     descriptions: &[(String, String)],
 ) -> Vec<Function> {
     let given = |name: &str| descriptions.iter().find(|(of, _)| of == name).map(|(_, text)| text.clone());
@@ -46,7 +48,7 @@ pub(super) fn functions(
         parameters: tool.schema.clone(),
     });
     let others = WORDS.iter().map(|word| {
-        let (fields, required) = fields(word, places);
+        let (fields, required) = fields(word, places, forms);
         Function {
             name: (*word).to_owned(),
             description: given(word).unwrap_or_else(|| description(word).to_owned()),
@@ -57,14 +59,24 @@ pub(super) fn functions(
 }
 
 /// The fields of an intent beside `act`, and how many of the first are required.
-fn fields(word: &str, places: &[String]) -> (Vec<(&'static str, Value)>, usize) {
+fn fields(word: &str, places: &[String], forms: &[FormName]) -> (Vec<(&'static str, Value)>, usize) {
     let text = |max: usize| json!({ "type": "string", "minLength": 1, "maxLength": max });
     let texts = |min: usize, max: usize, item: Value| json!({ "type": "array", "items": item, "minItems": min, "maxItems": max, "uniqueItems": true });
     match word {
         "ask" => {
             let to = json!({ "type": "string", "enum": places });
             let options = texts(2, OPTIONS_MAX, text(OPTION_CHARS_MAX));
-            (vec![("text", text(TEXT_CHARS_MAX)), ("to", to), ("options", options)], 1)
+            let several = json!({ "type": "boolean", "description": "several options may be chosen" });
+            let mut fields =
+                vec![("text", text(TEXT_CHARS_MAX)), ("to", to), ("options", options), ("several", several)];
+            if !forms.is_empty() {
+                let names: Vec<&str> = forms.iter().map(|form| form.name.as_str()).collect();
+                let titles: Vec<String> =
+                    forms.iter().map(|form| format!("{}: {}", form.name, form.title)).collect();
+                let what = format!("a form to fill in, without options ({})", titles.join("; "));
+                fields.push(("form", json!({ "type": "string", "enum": names, "description": what })));
+            }
+            (fields, 1)
         }
         "hand_over" => (vec![("reason", text(TEXT_CHARS_MAX))], 1),
         _ => {

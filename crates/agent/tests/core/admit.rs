@@ -79,6 +79,8 @@ fn word(events: &[Event]) -> String {
             Decision::ApproveEdited { args, .. } => format!("approve {args}"),
             Decision::Reject { comment } => format!("reject {}", comment.clone().unwrap_or_default()),
             Decision::Option(n) => format!("option {n}"),
+            Decision::Options(places) => format!("options {places:?}"),
+            Decision::Form(values) => format!("form {values}"),
             Decision::Text(text) => format!("text {text}"),
             Decision::HandBack { note } => format!("back {}", note.clone().unwrap_or_default()),
             Decision::Done => "done".into(),

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use agent::{
     Acted, AgentRef, Answer, AskedAgain, AskedAt, Audience, Author, Ballot, Because, CallEnd, CallId,
-    Decision, Deferral, Deferring, Denied, Edit, Event, Failure, Fault, FaultKind, Heard, HeardFile, Home,
-    How, Intent, Like, Measured, Otherwise, Outcome, Passage, PassageKind, Question, QuestionEnd, QuestionId,
-    QuestionKind, QuestionStatus, Quorum, Record, Refusal, Remember, Reply, Routed, Rung, Seq, Snapshot,
-    Speech, Started, Terms, Thought, ThreadId, Usage, Version, Why,
+    Decision, Deferral, Deferring, Denied, Edit, Event, Failure, Fault, FaultKind, Form, Heard, HeardFile,
+    Home, How, Intent, Like, Measured, Otherwise, Outcome, Passage, PassageKind, Question, QuestionEnd,
+    QuestionId, QuestionKind, QuestionStatus, Quorum, Record, Refusal, Remember, Reply, Routed, Rung, Seq,
+    Snapshot, Speech, Started, Terms, Thought, ThreadId, Usage, Version, Why,
 };
 use channel::{ChannelName, DeliveryKey, File, MessageRef, Span, Verified};
 use serde_json::{Value, json};
@@ -63,6 +63,8 @@ variants!(decision_name, DECISIONS, Decision,
     Decision::ApproveEdited { .. } => "decision:approve_edited",
     Decision::Reject { .. } => "decision:reject",
     Decision::Option(_) => "decision:option",
+    Decision::Options(_) => "decision:options",
+    Decision::Form(_) => "decision:form",
     Decision::Text(_) => "decision:text",
     Decision::HandBack { .. } => "decision:hand_back",
     Decision::Done => "decision:done",
@@ -236,6 +238,24 @@ fn thought(intent: Intent) -> Event {
     })
 }
 
+fn form() -> Form {
+    Form {
+        title: "Delivery".into(),
+        fields: json!({
+            "type": "object",
+            "properties": { "street": { "type": "string" }, "express": { "type": "boolean" } },
+            "required": ["street"],
+        }),
+    }
+}
+
+/// A plain question with something of its own.
+fn asked(change: impl Fn(&mut Question), options: &[&str]) -> Event {
+    let Event::Asked(mut asked) = question(QuestionKind::Question, options) else { unreachable!() };
+    change(&mut asked);
+    Event::Asked(asked)
+}
+
 fn question(kind: QuestionKind, options: &[&str]) -> Event {
     Event::Asked(question_of(kind, options))
 }
@@ -245,6 +265,8 @@ fn question_of(kind: QuestionKind, options: &[&str]) -> Question {
         kind,
         text: "Which one?".into(),
         options: options.iter().map(|option| (*option).to_owned()).collect(),
+        several: false,
+        form: None,
         audience: Audience { requester: true, members: vec!["operators".into()] },
         asked: vec![
             AskedAt { at: place("mail", "to:ana"), member: Some("ana".into()) },
@@ -476,6 +498,28 @@ fn samples() -> Vec<(&'static str, Event)> {
                 text: "Which?".into(),
                 to: Some("operators".into()),
                 options: vec!["this".into(), "that".into()],
+                several: false,
+                form: None,
+            }),
+        ),
+        (
+            "thought_ask_several",
+            thought(Intent::Ask {
+                text: "Which?".into(),
+                to: None,
+                options: vec!["this".into(), "that".into()],
+                several: true,
+                form: None,
+            }),
+        ),
+        (
+            "thought_ask_form",
+            thought(Intent::Ask {
+                text: "Where to?".into(),
+                to: None,
+                options: Vec::new(),
+                several: false,
+                form: Some("delivery".into()),
             }),
         ),
         ("thought_say", thought(Intent::Say { text: "Wait.".into(), files: vec!["a.csv".into()] })),
@@ -486,6 +530,8 @@ fn samples() -> Vec<(&'static str, Event)> {
         ("acted_failed", acted(Outcome::Failed(Fault::new(FaultKind::ToolFailed, "exit 1")))),
         ("acted_unknown", acted(Outcome::Unknown { why: "its end was not seen".into() })),
         ("asked_question", question(QuestionKind::Question, &["this", "that"])),
+        ("asked_several", asked(|question| question.several = true, &["this", "that"])),
+        ("asked_form", asked(|question| question.form = Some(Box::new(form())), &[])),
         (
             "asked_approval",
             question(
@@ -506,6 +552,8 @@ fn samples() -> Vec<(&'static str, Event)> {
         ("answered_reject", answer(Decision::Reject { comment: Some("wrong order".into()) }, How::Wrote)),
         ("answered_reject_bare", answer(Decision::Reject { comment: None }, How::Wrote)),
         ("answered_option", answer(Decision::Option(1), How::Pressed)),
+        ("answered_options", answer(Decision::Options(vec![0, 1]), How::Pressed)),
+        ("answered_form", answer(Decision::Form(json!({ "street": "Main St 1" })), How::Pressed)),
         ("answered_text", answer(Decision::Text("the blue one".into()), How::Wrote)),
         (
             "asked_on_terms",

@@ -4,10 +4,10 @@
 use agent::{
     About, Acted, Agent, AgentRef, Answer, Arrival, AskedAgain, AskedAt, Assigned, Audience, Author, Ballot,
     Because, CallEnd, CallId, Decision, Deferral, Deferring, Denied, Directory, Edit, Event, Failure, Fault,
-    FaultKind, Heard, HeardFile, Home, How, Intent, Measured, Named, Outcome, Passage, PassageKind, Phase,
-    Press, Question, QuestionEnd, QuestionId, QuestionKind, QuestionStatus, Record, Refusal, Repeat, Reply,
-    Routed, Seq, Snapshot, Started, Step, Terms, Thought, Thread, ThreadId, Tickets, Usage, Verdict, Version,
-    Why, admit, args_hash, decide, judge, outgoing, render, render_reask,
+    FaultKind, Form, Heard, HeardFile, Home, How, Intent, Measured, Named, Outcome, Passage, PassageKind,
+    Phase, Press, Question, QuestionEnd, QuestionId, QuestionKind, QuestionStatus, Record, Refusal, Repeat,
+    Reply, Routed, Seq, Snapshot, Started, Step, Terms, Thought, Thread, ThreadId, Tickets, Usage, Verdict,
+    Version, Why, admit, args_hash, decide, judge, outgoing, render, render_reask,
 };
 use channel::{Capabilities, Correlation, DeliveryKey, File, MessageRef, Timestamp};
 use proptest::prelude::*;
@@ -116,9 +116,17 @@ fn intent() -> BoxedStrategy<Intent> {
         2 => (
             words(),
             prop::sample::select(vec![None, Some("origin"), Some("operators"), Some("hall"), Some("empty"), Some("mars")]),
-            prop::collection::vec(words(), 0..3)
+            prop::collection::vec(words(), 0..3),
+            any::<bool>(),
+            prop::option::of(prop::sample::select(vec!["delivery", "mars"])),
         )
-            .prop_map(|(text, to, options)| Intent::Ask { text, to: to.map(str::to_owned), options }),
+            .prop_map(|(text, to, options, several, form)| Intent::Ask {
+                text,
+                to: to.map(str::to_owned),
+                options,
+                several,
+                form: form.map(str::to_owned),
+            }),
         2 => (words(), prop::collection::vec(words(), 0..2)).prop_map(|(text, files)| Intent::Say { text, files }),
         2 => (words(), prop::collection::vec(words(), 0..2)).prop_map(|(text, files)| Intent::Finish { text, files }),
         1 => words().prop_map(|reason| Intent::HandOver { reason }),
@@ -135,6 +143,8 @@ fn decision() -> BoxedStrategy<Decision> {
         }),
         1 => prop::option::of(words()).prop_map(|comment| Decision::Reject { comment }),
         2 => prop_oneof![4 => 0usize..3, 1 => Just(usize::MAX)].prop_map(Decision::Option),
+        1 => prop::collection::vec(prop_oneof![4 => 0usize..3, 1 => Just(usize::MAX)], 0..3).prop_map(Decision::Options),
+        1 => value().prop_map(Decision::Form),
         1 => words().prop_map(Decision::Text),
     ]
     .boxed()
@@ -181,6 +191,10 @@ fn question() -> BoxedStrategy<Question> {
         .prop_map(|(kind, text, options, requester, asked, person, deadline)| Question {
             kind,
             text,
+            several: options.len() == 2,
+            form: options.is_empty().then(|| {
+                Box::new(Form { title: "Details".into(), fields: json!({ "properties": { "a": {} } }) })
+            }),
             options,
             audience: Audience { requester, members: vec!["operators".into(), "ghosts".into()] },
             asked,
@@ -633,6 +647,8 @@ impl<'a> World<'a> {
                         text: "which?".into(),
                         to: n.is_multiple_of(2).then(|| "operators".to_owned()),
                         options: Vec::new(),
+                        several: false,
+                        form: n.is_multiple_of(3).then(|| "delivery".to_owned()),
                     },
                     5 => Intent::Say { text: "wait".into(), files: Vec::new() },
                     6 => Intent::Finish { text: "done".into(), files: Vec::new() },

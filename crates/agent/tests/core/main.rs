@@ -7,6 +7,7 @@ mod admit;
 mod decide;
 mod events;
 mod fold;
+mod forms;
 mod inquiry;
 mod outgoing;
 mod render;

@@ -80,8 +80,11 @@ fn a_card_shows_the_whole_call_and_no_secret() {
         ];
         assert_eq!(fields, expected);
         let choices: Vec<_> = card.choices.iter().map(|c| (c.id.as_str(), c.style, c.comment)).collect();
-        let expected =
-            [("approve", Style::Primary, Comment::None), ("reject", Style::Danger, Comment::Optional)];
+        let expected = [
+            ("approve", Style::Primary, Comment::None),
+            ("edit", Style::Plain, Comment::None),
+            ("reject", Style::Danger, Comment::Optional),
+        ];
         assert_eq!(choices, expected);
         assert!(!card.free_text);
         assert_eq!(card.state, CardState::Open { deadline: story.question(id).deadline });

@@ -46,7 +46,7 @@ fn shipped(name: &str) -> Agent {
 }
 
 /// How many texts from outside [`everything`] has room for.
-pub(crate) const SLOTS: usize = 31;
+pub(crate) const SLOTS: usize = 36;
 
 /// A thread in which these words stand everywhere that words from outside can stand.
 pub(crate) fn everything(words: &[String]) -> Story {
@@ -92,6 +92,8 @@ pub(crate) fn everything(words: &[String]) -> Story {
     let question = |kind: QuestionKind, text: String, options: Vec<String>| Question {
         kind,
         text,
+        several: options.len() > 1,
+        form: None,
         options,
         audience: agent::Audience { requester: true, members: Vec::new() },
         asked: vec![AskedAt { at: home(), member: None }],
@@ -111,6 +113,8 @@ pub(crate) fn everything(words: &[String]) -> Story {
     for (kind, decision) in [
         (QuestionKind::Question, Decision::Option(0)),
         (QuestionKind::Question, Decision::Text(word())),
+        (QuestionKind::Question, Decision::Options(vec![0])),
+        (QuestionKind::Question, Decision::Form(json!({ "a": word() }))),
         (approval(json!({ "x": word() })), Decision::Reject { comment: Some(word()) }),
     ] {
         let id = QuestionId(story.write(Event::Asked(question(kind, word(), vec![word()]))));
@@ -253,10 +257,10 @@ proptest! {
 fn every_slot_of_everything_is_seen() {
     // What the law above holds of texts that are not shown would be worth nothing.
     let words: Vec<String> = (0..SLOTS).map(|n| format!("slot{n}slot")).collect();
-    let text = shown(&AGENTS[2], &everything(&words), "slot31slot", "slot32slot");
+    let text = shown(&AGENTS[2], &everything(&words), "slot36slot", "slot37slot");
     let missing: Vec<usize> = (0..SLOTS + 2).filter(|n| !text.contains(&format!("slot{n}slot"))).collect();
     // The original of a message is kept, not shown; an approval shows what would run, not the question's words.
-    assert_eq!(missing, [2, 28, 29], "{text}");
+    assert_eq!(missing, [2, 33, 34], "{text}");
 }
 
 #[test]

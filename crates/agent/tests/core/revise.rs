@@ -265,7 +265,7 @@ fn unchanged_arguments_are_a_plain_approval_and_words_change_nothing() {
 }
 
 #[test]
-fn the_form_is_offered_where_a_channel_can_show_it_and_hides_secrets() {
+fn the_form_is_offered_on_every_channel_and_hides_secrets() {
     let mut story = Story::new(&[]);
     let (id, _) = story.asks_approval("deploy", json!({ "version": "v1", "token": "secret", "n": 3 }));
     let can = |forms: bool| Capabilities {
@@ -288,7 +288,11 @@ fn the_form_is_offered_where_a_channel_can_show_it_and_hides_secrets() {
         card.choices
     };
     let ids = |forms| choices(forms).iter().map(|choice| choice.id.clone()).collect::<Vec<_>>();
-    assert_eq!(ids(false), ["approve", "reject"]);
+    assert_eq!(
+        ids(false),
+        ["approve", "edit", "reject"],
+        "one that has no forms shows it as lines to reply with"
+    );
     assert_eq!(ids(true), ["approve", "edit", "reject", "more"]);
     let form: BTreeMap<String, String> =
         choices(true)[1].form.iter().map(|input| (input.id.clone(), input.value.clone())).collect();

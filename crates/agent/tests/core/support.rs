@@ -74,6 +74,22 @@ repeat = "never"
 risk = "low"
 parameters = { type = "object" }
 policy = [{ then = "deny" }]
+
+[forms.delivery]
+title = "Delivery"
+[forms.delivery.fields]
+type = "object"
+required = ["street", "when"]
+[forms.delivery.fields.properties]
+street = { type = "string", title = "Street and number", description = "as on the door" }
+notes = { type = "string", maxLength = 500 }
+floors = { type = "integer", minimum = 0, maximum = 99 }
+weight = { type = "number", exclusiveMinimum = 0 }
+express = { type = "boolean", default = false }
+when = { type = "string", format = "date" }
+slot = { type = "string", enum = ["morning", "noon, sharp", "2"] }
+parcels = { type = "integer", enum = [10, 20, 5] }
+extras = { type = "array", items = { enum = ["gift wrap", "card, signed", "1"] }, maxItems = 2 }
 "#;
 
 const PROMPT: &str = "You are {{ agent.name }}: {{ agent.description }}\n{% for tool in tools %}<tool>{{ tool.name }}</tool>\n{% endfor %}";
@@ -240,6 +256,8 @@ pub(crate) fn ask(words: &str, to: Option<&str>, options: &[&str]) -> Intent {
         text: words.into(),
         to: to.map(str::to_owned),
         options: options.iter().map(|option| (*option).to_owned()).collect(),
+        several: false,
+        form: None,
     }
 }
 

@@ -126,7 +126,9 @@ fn hostile(intent: Intent, text: &str) -> Intent {
     match intent {
         Intent::Say { files, .. } => Intent::Say { text: text.to_owned(), files },
         Intent::Finish { files, .. } => Intent::Finish { text: text.to_owned(), files },
-        Intent::Ask { to, options, .. } => Intent::Ask { text: text.to_owned(), to, options },
+        Intent::Ask { to, options, several, form, .. } => {
+            Intent::Ask { text: text.to_owned(), to, options, several, form }
+        }
         Intent::HandOver { .. } => Intent::HandOver { reason: text.to_owned() },
         Intent::Act { .. } => {
             Intent::Act { tool: "lookup".into(), args: json!({ "intent": "say", "text": text }) }

@@ -15,7 +15,7 @@ fn extractor() -> Extractor {
         "required": ["version"],
         "additionalProperties": false,
     });
-    Extractor::new(&[("deploy".into(), args)], &[]).unwrap()
+    Extractor::new(&[("deploy".into(), args)], &[], &[]).unwrap()
 }
 
 /// What the extractor makes of an answer with these calls.

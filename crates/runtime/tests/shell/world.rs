@@ -263,6 +263,8 @@ fn words(record: &Record) -> String {
             Decision::Approve | Decision::ApproveEdited { .. } => "approve".to_owned(),
             Decision::Reject { .. } => "reject".to_owned(),
             Decision::Option(place) => place.to_string(),
+            Decision::Options(places) => format!("{places:?}"),
+            Decision::Form(values) => values.to_string(),
             Decision::Text(text) => text.clone(),
             Decision::HandBack { .. } => "hand back".to_owned(),
             Decision::Done => "done".to_owned(),
