@@ -10,13 +10,13 @@ use crate::{
     document::{self, Flaw, Source},
     event::AgentRef,
     extract::{Extractor, FormName},
-    form,
+    feasible, form,
     id::{ThreadId, sha256},
     inert::{Spot, escape},
     policy,
     prompt::Function,
     render::{self, KNOWN_VARIABLES, REASK_VARIABLES},
-    spec::{AgentSpec, AskAt, Builtin, FormSpec, Handler, MessageSpec, Risk, ToolSpec, Verdict},
+    spec::{AgentSpec, Builtin, FormSpec, Handler, MessageSpec, ToolSpec},
     thread::Thread,
 };
 
@@ -147,17 +147,19 @@ impl Agent {
             let remedy = format!("config.toml has the models: {known}");
             flaws.push(source.flaw(&["model"], format!("there is no model `{}`", spec.model), Some(remedy)));
         }
-        check_desk(source, directory, &["desk"], &spec.desk, &mut flaws);
-        check_names(source, directory, &["approvers"], &spec.approvers, &mut flaws);
+        feasible::check_desk(source, directory, &["desk"], &spec.desk, &mut flaws);
+        feasible::check_names(source, directory, &["approvers"], &spec.approvers, &mut flaws);
         let (places, audience) = directory.desk(&spec.desk, &spec.approvers);
         if !places.is_empty() && !directory.is_somebody(&audience) {
             let what = format!("nobody may answer at the desk `{}`", spec.desk);
             let remedy = "give its places to members, or name members or groups in `approvers`".to_owned();
             flaws.push(source.flaw(&["desk"], what, Some(remedy)));
         }
-        for (name, tool) in &spec.tools {
-            self.check_tool(source, directory, name, tool, &mut flaws);
+        if spec.questions_max == 0 {
+            let remedy = "it must be 1 or more".to_owned();
+            flaws.push(source.flaw(&["questions_max"], "0 would let nobody be asked", Some(remedy)));
         }
+        feasible::check(source, directory, spec, &mut flaws);
         // An agent that fills its window before anybody spoke would hand every request to a person.
         if let Err(fault) = render::render(self, &Thread::new(ThreadId::of_nobody())) {
             let what = format!("before anybody spoke: {}", fault.what);
@@ -165,57 +167,6 @@ impl Agent {
             flaws.push(source.flaw(&["context", "tokens"], what, Some(remedy)));
         }
         flaws
-    }
-
-    fn check_tool(
-        &self,
-        source: Source<'_>,
-        directory: &Directory,
-        name: &str,
-        tool: &ToolSpec,
-        flaws: &mut Vec<Flaw>,
-    ) {
-        let mut asks: Vec<(Vec<String>, &[String], &str)> = Vec::new();
-        for (n, rule) in tool.policy.iter().enumerate() {
-            let path: Vec<String> =
-                ["tools", name, "policy", &n.to_string()].iter().map(|s| (*s).to_owned()).collect();
-            let here: Vec<&str> = path.iter().map(String::as_str).collect();
-            check_names(source, directory, &[&here[..], &["approvers"]].concat(), &rule.approvers, flaws);
-            if let Some(desk) = &rule.desk {
-                check_desk(source, directory, &[&here[..], &["desk"]].concat(), desk, flaws);
-            }
-            if rule.then == Verdict::Ask {
-                let approvers =
-                    if rule.approvers.is_empty() { &self.spec.approvers } else { &rule.approvers };
-                asks.push((path, approvers, rule.desk.as_deref().unwrap_or(&self.spec.desk)));
-            }
-        }
-        let decided = tool.policy.iter().any(|rule| rule.when.is_none());
-        if tool.risk == Risk::High && !decided {
-            let path = vec!["tools".to_owned(), name.to_owned()];
-            asks.push((path, &self.spec.approvers, &self.spec.desk));
-        }
-        for (path, approvers, desk) in asks {
-            let path: Vec<&str> = path.iter().map(String::as_str).collect();
-            let roster = directory.roster(approvers);
-            if !directory.is_somebody(approvers) {
-                let what = "this asks for an approval that nobody may give";
-                flaws.push(source.flaw(&path, what, Some("name members or groups in `approvers`".into())));
-                continue;
-            }
-            let desk_places =
-                directory.desks.get(desk).map(|desk| desk.places.as_slice()).unwrap_or_default();
-            let reached =
-                desk_places.iter().any(|at| at.member.as_deref().is_none_or(|m| roster.contains(m)));
-            if self.spec.ask_at != AskAt::Origin && !desk_places.is_empty() && !reached {
-                let what = format!("nobody at the desk `{desk}` is among the approvers");
-                flaws.push(source.flaw(
-                    &path,
-                    what,
-                    Some("ask at another desk, or add an approver to it".into()),
-                ));
-            }
-        }
     }
 }
 
@@ -309,33 +260,6 @@ fn check_spec(source: Source<'_>, spec: &AgentSpec) -> Vec<Flaw> {
         }
     }
     flaws
-}
-
-fn check_desk(source: Source<'_>, directory: &Directory, path: &[&str], desk: &str, flaws: &mut Vec<Flaw>) {
-    if directory.desks.get(desk).is_none_or(|desk| desk.places.is_empty()) {
-        let known = directory.desks.keys().cloned().collect::<Vec<_>>().join(", ");
-        let remedy = format!("config.toml has the desks: {known}");
-        flaws.push(source.flaw(
-            path,
-            format!("there is no desk `{desk}` with a place to ask at"),
-            Some(remedy),
-        ));
-    }
-}
-
-fn check_names(
-    source: Source<'_>,
-    directory: &Directory,
-    path: &[&str],
-    names: &[String],
-    flaws: &mut Vec<Flaw>,
-) {
-    for name in names {
-        if !directory.members.contains_key(name) && !directory.groups.contains_key(name) {
-            let remedy = "add it under [members] or [groups] in config.toml".to_owned();
-            flaws.push(source.flaw(path, format!("there is no member or group `{name}`"), Some(remedy)));
-        }
-    }
 }
 
 /// Parses the templates, and looks that they use only what there is.

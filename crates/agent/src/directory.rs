@@ -130,14 +130,12 @@ impl Directory {
     }
 
     /// The members behind a list of members and groups. Unknown names are nobody.
-    pub fn roster<'a>(&'a self, names: &'a [String]) -> BTreeSet<&'a str> {
+    pub fn roster(&self, names: &[String]) -> BTreeSet<&str> {
         names
             .iter()
-            .flat_map(|name| match self.groups.get(name) {
-                Some(group) => group.iter().map(String::as_str).collect(),
-                None => vec![name.as_str()],
-            })
-            .filter(|name| self.members.contains_key(*name))
+            .flat_map(|name| self.groups.get(name).map_or(std::slice::from_ref(name), Vec::as_slice))
+            .filter_map(|name| self.members.get_key_value(name))
+            .map(|(name, _)| name.as_str())
             .collect()
     }
 
@@ -160,6 +158,14 @@ impl Directory {
     /// Whether these groups name a role, so that only a platform knows who is in them.
     pub(crate) fn has_roles(&self, names: &[String]) -> bool {
         self.roles(names).next().is_some()
+    }
+
+    /// The channels of the roles that these groups name.
+    pub(crate) fn role_channels(&self, names: &[String]) -> BTreeSet<ChannelName> {
+        self.roles(names)
+            .filter_map(|role| role.split_once(':'))
+            .map(|(channel, _)| ChannelName::new(channel))
+            .collect()
     }
 
     /// The roles that groups name.

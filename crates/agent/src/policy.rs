@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     directory::Directory,
-    spec::{Risk, ToolSpec, Verdict},
+    spec::{PolicyRule, Risk, ToolSpec, Verdict},
     terms::Terms,
 };
 
@@ -33,13 +33,11 @@ pub struct Judgement {
 /// itself would deny. A severity that is not configured is decided on no channel.
 pub fn judge(directory: &Directory, spec: &ToolSpec, args: &Value) -> Judgement {
     for (n, rule) in spec.policy.iter().enumerate() {
-        let (verdict, because) = match rule.when.as_deref().map(|when| holds(when, args)) {
-            None => (rule.then, format!("policy[{n}]")),
-            Some(Ok(false)) => continue,
-            Some(Ok(true)) => {
-                (rule.then, format!("policy[{n}]: {}", rule.when.as_deref().unwrap_or_default()))
-            }
-            Some(Err(why)) => {
+        let (verdict, because) = match fits(rule, args) {
+            Fit::Always => (rule.then, format!("policy[{n}]")),
+            Fit::No => continue,
+            Fit::Yes => (rule.then, format!("policy[{n}]: {}", rule.when.as_deref().unwrap_or_default())),
+            Fit::Unknown(why) => {
                 let verdict = if rule.then == Verdict::Deny { Verdict::Deny } else { Verdict::Ask };
                 (verdict, format!("policy[{n}] cannot be computed: {why}"))
             }
@@ -61,6 +59,28 @@ pub fn judge(directory: &Directory, spec: &ToolSpec, args: &Value) -> Judgement 
     let because =
         format!("no rule fits, and risk = \"{}\"", if spec.risk == Risk::Low { "low" } else { "high" });
     Judgement { verdict, approvers: Vec::new(), desk: None, deadline: None, terms: Terms::default(), because }
+}
+
+/// Whether a rule fits a call.
+pub(crate) enum Fit {
+    /// It has no condition.
+    Always,
+    /// Its condition is true.
+    Yes,
+    /// Its condition is false.
+    No,
+    /// Its condition cannot be computed; why, a sentence.
+    Unknown(String),
+}
+
+/// Whether a rule fits a call with these arguments.
+pub(crate) fn fits(rule: &PolicyRule, args: &Value) -> Fit {
+    match rule.when.as_deref().map(|when| holds(when, args)) {
+        None => Fit::Always,
+        Some(Ok(true)) => Fit::Yes,
+        Some(Ok(false)) => Fit::No,
+        Some(Err(why)) => Fit::Unknown(why),
+    }
 }
 
 /// Whether a condition can be read at all; the error is one sentence.

@@ -16,6 +16,7 @@ use serde_json::{Number, Value};
 use crate::{
     canonical::canonical,
     directory::{Directory, Standing},
+    seats::seated,
 };
 
 /// The terms of an approval.
@@ -239,40 +240,31 @@ impl Quorum {
     /// Whether these votes are enough. Who is no approver, and does not stand in for one, does not count; who votes twice counts
     /// once, on however many channels.
     ///
-    /// Somebody who stands in for another takes one place, too: nobody decides for two. Of nobody there is no quorum.
+    /// Somebody who stands in for others counts once, too: nobody decides for two. Of nobody there is no quorum.
     pub fn is_met(&self, approvers: &[String], directory: &Directory, votes: &[Vote<'_>]) -> Met {
-        let humans = humans(directory, votes);
-        let fits = |names: &[String], human: &Vec<Vote<'_>>| {
-            let roster = directory.roster(names);
-            human.iter().any(|vote| {
-                directory.is_among(names, vote.by)
-                    || vote.instead_of.is_some_and(|member| roster.contains(member))
-            })
-        };
+        let voices = voices(directory, votes);
         match self {
             Self::Count(count) => {
                 let wanted = usize::try_from(count.get()).unwrap_or(usize::MAX);
-                let counted = humans.iter().filter(|human| fits(approvers, human)).count();
-                if counted >= wanted {
-                    return Met::Yes;
+                let counted = voices.iter().filter(|voice| voice.speaks_for(directory, approvers)).count();
+                match wanted.saturating_sub(counted) {
+                    0 => Met::Yes,
+                    more => Met::Not(vec![Missing::of(directory, more, approvers.to_vec())]),
                 }
-                Met::Not(vec![Missing::of(directory, wanted - counted, approvers.to_vec())])
             }
-            Self::Each => {
-                let seats: Vec<&String> = approvers.iter().collect();
-                matched(directory, &seats, &humans, |seat, human| fits(std::slice::from_ref(seat), human))
+            Self::Each => filled(directory, approvers, &voices, |voice, name| {
+                voice.speaks_for(directory, std::slice::from_ref(name))
+            }),
+            // Who has a role only their platform knows, so nobody could say that these are all.
+            Self::All if directory.has_roles(approvers) => {
+                Met::Not(vec![Missing::of(directory, 1, approvers.to_vec())])
             }
             Self::All => {
-                // Who has a role only their platform knows, so nobody could say that these are all.
-                if directory.has_roles(approvers) {
-                    return Met::Not(vec![Missing::of(directory, 1, approvers.to_vec())]);
-                }
-                let names: Vec<String> = directory.roster(approvers).into_iter().map(str::to_owned).collect();
-                let seats: Vec<&String> = names.iter().collect();
-                matched(directory, &seats, &humans, |seat, human| {
-                    human.iter().any(|vote| {
-                        directory.member(vote.by) == Some(seat) || vote.instead_of == Some(seat.as_str())
-                    })
+                let members: Vec<String> =
+                    directory.roster(approvers).into_iter().map(str::to_owned).collect();
+                filled(directory, &members, &voices, |voice, member| {
+                    directory.member(voice.human) == Some(member) && !voice.own.is_empty()
+                        || voice.instead_of.contains(member.as_str())
                 })
             }
         }
@@ -344,92 +336,70 @@ fn is_at_most(number: &Number, most: &Number) -> bool {
     exact(whole) && exact(whole_most) && (0.0..=as_float_most).contains(&as_float)
 }
 
-/// The votes by who gave them: a member, or one identity where it is no member's.
-fn humans<'a>(directory: &Directory, votes: &[Vote<'a>]) -> Vec<Vec<Vote<'a>>> {
-    let mut humans: Vec<Vec<Vote<'a>>> = Vec::new();
-    for vote in votes.iter().filter(|vote| vote.by.verified.is_proven()) {
-        match humans
-            .iter_mut()
-            .find(|human| human.iter().any(|other| directory.same_human(other.by, vote.by)))
-        {
-            Some(human) => human.push(*vote),
-            None => humans.push(vec![*vote]),
-        }
-    }
-    humans
+/// What one human has said yes to.
+struct Voice<'a> {
+    human: &'a Person,
+    /// The identities by which they spoke for themselves.
+    own: Vec<&'a Person>,
+    /// The members in whose stead they spoke, who have not spoken themselves.
+    instead_of: BTreeSet<&'a str>,
 }
 
-/// Gives as many seats as can be a human of their own, and says who must come for the others.
-fn matched<H>(
+impl Voice<'_> {
+    fn speaks_for(&self, directory: &Directory, names: &[String]) -> bool {
+        let roster = directory.roster(names);
+        self.own.iter().any(|person| directory.is_among(names, person))
+            || self.instead_of.iter().any(|member| roster.contains(member))
+    }
+}
+
+/// The votes by who gave them. Of a member there is one voice: their own, or that of the first who spoke in their stead.
+fn voices<'a>(directory: &Directory, votes: &[Vote<'a>]) -> Vec<Voice<'a>> {
+    let mut voices: Vec<Voice<'a>> = Vec::new();
+    for Vote { by, instead_of } in votes.iter().filter(|vote| vote.by.verified.is_proven()) {
+        let known = voices.iter().position(|voice| directory.same_human(voice.human, by));
+        let place = known.unwrap_or(voices.len());
+        if known.is_none() {
+            voices.push(Voice { human: by, own: Vec::new(), instead_of: BTreeSet::new() });
+        }
+        match instead_of {
+            None => voices[place].own.push(by),
+            Some(member) => _ = voices[place].instead_of.insert(member),
+        }
+    }
+    let mut heard: BTreeSet<String> = BTreeSet::new();
+    for voice in voices.iter().filter(|voice| !voice.own.is_empty()) {
+        heard.extend(directory.member(voice.human).map(str::to_owned));
+    }
+    for voice in &mut voices {
+        voice.instead_of.retain(|member| heard.insert((*member).to_owned()));
+    }
+    voices
+}
+
+/// Whether for every name there is a voice of its own.
+fn filled(
     directory: &Directory,
-    seats: &[&String],
-    humans: &[H],
-    fits: impl Fn(&String, &H) -> bool,
+    names: &[String],
+    voices: &[Voice<'_>],
+    fits: impl Fn(&Voice<'_>, &String) -> bool,
 ) -> Met {
-    let fitting: Vec<Vec<usize>> = seats
-        .iter()
-        .map(|seat| (0..humans.len()).filter(|human| fits(seat, &humans[*human])).collect())
-        .collect();
-    // Where each human sits.
-    let mut sits: Vec<Option<usize>> = vec![None; humans.len()];
-    let empty: Vec<usize> =
-        (0..seats.len()).filter(|seat| !seat_one(*seat, &fitting, &mut sits, &mut BTreeSet::new())).collect();
-    if empty.is_empty() && !seats.is_empty() {
-        return Met::Yes;
+    let fitting = |name| (0..voices.len()).filter(|voice| fits(&voices[*voice], name)).collect();
+    let fitting: Vec<BTreeSet<usize>> = names.iter().map(fitting).collect();
+    if names.is_empty() {
+        return Met::Not(vec![Missing::of(directory, 1, Vec::new())]);
     }
-    // Who sits elsewhere could move to an empty seat, so whoever takes any of the seats that this would free helps as well.
-    let mut missing: Vec<(usize, BTreeSet<usize>)> = Vec::new();
-    for seat in empty {
-        let mut more = 1;
-        let mut reached = BTreeSet::from([seat]);
-        let mut at = vec![seat];
-        while let Some(seat) = at.pop() {
-            let freed = fitting[seat].iter().filter_map(|human| sits[*human]);
-            at.extend(freed.filter(|freed| reached.insert(*freed)));
-        }
-        missing.retain(|(others, seats)| {
-            let apart = seats.is_disjoint(&reached);
-            if !apart {
-                more += others;
-                reached.extend(seats);
+    let missing = seated(&fitting, voices.len()).open.into_iter().map(|(more, seats)| {
+        let mut wanted: Vec<String> = Vec::new();
+        for name in seats.into_iter().map(|seat| &names[seat]) {
+            if !wanted.contains(name) {
+                wanted.push(name.clone());
             }
-            apart
-        });
-        missing.push((more, reached));
-    }
-    let name = |seat: usize| seats[seat].clone();
-    let of = |(more, seats): (usize, BTreeSet<usize>)| {
-        let mut names: Vec<String> = seats.into_iter().map(name).collect();
-        names.dedup();
-        Missing::of(directory, more, names)
-    };
-    match missing.is_empty() {
-        true => Met::Not(vec![Missing::of(directory, 1, Vec::new())]),
-        false => Met::Not(missing.into_iter().map(of).collect()),
-    }
-}
-
-/// Gives a seat to a human who fits, and moves others to other seats for it. `tried` are the humans that were asked to.
-fn seat_one(
-    seat: usize,
-    fitting: &[Vec<usize>],
-    sits: &mut [Option<usize>],
-    tried: &mut BTreeSet<usize>,
-) -> bool {
-    for human in &fitting[seat] {
-        if !tried.insert(*human) {
-            continue;
         }
-        let free = match sits[*human] {
-            None => true,
-            Some(other) => seat_one(other, fitting, sits, tried),
-        };
-        if free {
-            sits[*human] = Some(seat);
-            return true;
-        }
-    }
-    false
+        Missing::of(directory, more, wanted)
+    });
+    let missing: Vec<Missing> = missing.collect();
+    if missing.is_empty() { Met::Yes } else { Met::Not(missing) }
 }
 
 /// `a, b and c`.
