@@ -55,6 +55,15 @@ refunded() {
     fi
 }
 
+# The cents of it that nobody was asked about: of the refunds up to CENTS each.
+refunded_unasked() {
+    if [ "$(entries)" -gt 0 ]; then
+        cat "$ledger"/* | awk -F, -v most="$1" '$1 <= most { sum += $1 } END { printf "%d", sum }'
+    else
+        printf 0
+    fi
+}
+
 # append NUMBER LINE: adds entry NUMBER. Fails when there is one of that number already.
 append() {
     draft=$TOOL_STATE/draft.$$

@@ -178,7 +178,7 @@ async fn refunds_at_the_same_moment_stay_within_the_total() {
         .map(|n| {
             let support = support.clone();
             tokio::spawn(async move {
-                let args = json!({ "order_id": "1003", "amount": 50, "reason": format!("part {n}") });
+                let args = json!({ "order_id": "1003", "amount": 101, "reason": format!("part {n}") });
                 support.call("refund", args).await
             })
         })
@@ -187,9 +187,35 @@ async fn refunds_at_the_same_moment_stay_within_the_total() {
     for call in calls {
         made += usize::from(matches!(call.await.unwrap().outcome, agent::Outcome::Done(_)));
     }
-    // 349.00 holds six times 50.
-    assert_eq!(made, 6);
+    // 349.00 holds three times 101.
+    assert_eq!(made, 3);
     let order = support.call("lookup_order", json!({ "order_id": "1003" })).await;
-    assert_eq!(done(&order)["refunded"], json!(300.0));
-    assert_eq!(support.keeps(), 6);
+    assert_eq!(done(&order)["refunded"], json!(303.0));
+    assert_eq!(support.keeps(), 3);
+}
+
+/// 100 is what the policy lets run without a question.
+#[tokio::test]
+async fn what_nobody_was_asked_about_comes_to_no_more_in_parts_than_at_once() {
+    let support = Shipped::load("support");
+    let refund = async |amount: f64| {
+        let args = json!({ "order_id": "1003", "amount": amount, "reason": "a part" });
+        support.call("refund", args).await
+    };
+    for (amount, fits) in [
+        (60.0, true),
+        (40.01, false),
+        (120.0, true),
+        (40.0, true),
+        (0.01, false),
+        (100.0, false),
+        (100.01, true),
+    ] {
+        let ended = refund(amount).await;
+        if fits {
+            assert_eq!(done(&ended)["refunded_now"], json!(amount));
+        } else {
+            assert!(failed(&ended).1.contains("a person has to look at it"), "{amount}");
+        }
+    }
 }
