@@ -110,7 +110,14 @@ pub(crate) fn metadata(mark: &str) -> SlackMessageMetadata {
 /// A draft of an answer as Markdown for a stream: nothing in it is alive, and what was sent stays as it is when more comes.
 pub(crate) fn draft(text: &str) -> String {
     let mut safe = String::with_capacity(text.len() + text.len() / 16);
+    let mut before = ' ';
     for c in chat::rich::visible(text).chars() {
+        // A stream cannot be told to make no previews, and whoever makes one fetches what the text says. So no address is made
+        // out in it: what cannot be seen stands within. The message that takes the draft's place has its links.
+        if matches!(before, ':' | '.') && (c == '/' || c.is_alphanumeric()) {
+            safe.push('\u{2060}');
+        }
+        before = c;
         match c {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),
@@ -224,6 +231,11 @@ mod tests {
             assert!(draft(text).starts_with(&draft(&text[..end])));
         }
         assert!(!draft(text).contains("<!") && !draft(text).replace("\\[", "").contains('['));
+        let addresses = "https://a.example/?q=1 HTTP://A.EXAMPLE (http://a.example) www.a.example a.example/x mailto:b@a.example";
+        for alive in ["://", "a.e", "A.E", "www.a", "mailto:b"] {
+            assert!(addresses.contains(alive) && !draft(addresses).contains(alive), "{alive}");
+        }
+        assert_eq!(draft(addresses).replace('\u{2060}', ""), addresses, "it reads as it did");
     }
 
     #[test]

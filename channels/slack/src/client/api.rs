@@ -197,6 +197,7 @@ impl Api {
             content(post, Some(mark)),
             SlackTs(message.ts.clone()),
         );
+        let request = WithoutPreviews { request, unfurl_links: false, unfurl_media: false };
         self.post::<_, Done>(workspace, "chat.update", &request).await.map(drop)
     }
 
@@ -412,6 +413,15 @@ impl Api {
         let request = json!({ "channel": message.channel, "ts": message.ts });
         self.post::<_, Done>(workspace, "chat.stopStream", &request).await.map(drop)
     }
+}
+
+/// A change of a message, whose links are not followed for a preview either: the library knows that of new messages only.
+#[derive(Serialize)]
+struct WithoutPreviews {
+    #[serde(flatten)]
+    request: SlackApiChatUpdateRequest,
+    unfurl_links: bool,
+    unfurl_media: bool,
 }
 
 fn content(post: &Post, mark: Option<&str>) -> SlackMessageContent {
