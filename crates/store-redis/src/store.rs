@@ -238,6 +238,19 @@ impl Inner {
         Ok(())
     }
 
+    /// Keeps a value unless another one is there; whether it is there now. It is noted whoever kept it: an answer may have been lost.
+    async fn put_once(&self, name: &str, value: &[u8]) -> RedisResult<bool> {
+        let _open = self.gate.read().await;
+        let mut cmd = redis::cmd("SET");
+        cmd.arg(self.key(&format!("value:{name}"))).arg(value).arg("NX").arg("GET");
+        let there: Option<Vec<u8>> = cmd.query_async(&mut self.link.clone()).await?;
+        let kept = there.is_none_or(|there| there == value);
+        if let Some(journal) = self.journal.as_ref().filter(|_| kept) {
+            journal.note(&Entry::Value { name: name.to_owned(), length: value.len(), bytes: value.to_vec() });
+        }
+        Ok(kept)
+    }
+
     /// One look for work.
     async fn look(&self, claim: &Claim) -> Result<Found, Error> {
         let ttl = micros(claim.ttl);
@@ -604,6 +617,11 @@ impl Store for Redis {
     async fn put(&self, name: &str, value: &[u8]) -> Result<(), Error> {
         codec::refuse_large(name, value)?;
         self.0.put(name, value).await.map_err(|error| fault::away(&error))
+    }
+
+    async fn put_once(&self, name: &str, value: &[u8]) -> Result<bool, Error> {
+        codec::refuse_large(name, value)?;
+        self.0.put_once(name, value).await.map_err(|error| fault::away(&error))
     }
 
     async fn values(&self, from: &str) -> Result<Page<String>, Error> {

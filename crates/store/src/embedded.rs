@@ -242,6 +242,20 @@ impl Store for Embedded {
             .await
     }
 
+    async fn put_once(&self, name: &str, value: &[u8]) -> Result<bool, Error> {
+        let writer = self.writer()?;
+        crate::codec::refuse_large(name, value)?;
+        let (name, value) = (name.to_owned(), value.to_vec());
+        writer
+            .write(move |desk| {
+                let sql =
+                    "INSERT INTO value (name, at, bytes) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING";
+                desk.sql.prepare_cached(sql)?.execute(params![name, codec::time(desk.now), value])?;
+                Ok(query::get(desk.sql, &name)? == Some(value))
+            })
+            .await
+    }
+
     async fn values(&self, from: &str) -> Result<Page<String>, Error> {
         let from = from.to_owned();
         self.readers.read(move |sql| query::values(sql, &from)).await

@@ -124,6 +124,13 @@ pub trait Store: Send + Sync {
     /// `Refused` above [`VALUE_MAX`] or [`NAME_MAX`]; `Away`.
     async fn put(&self, name: &str, value: &[u8]) -> Result<(), Error>;
 
+    /// Keeps a value under a name for good, unless another one is kept there: the first counts. Returns whether this is the one
+    /// that is kept there now; so whoever does not know whether it was taken asks again.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    async fn put_once(&self, name: &str, value: &[u8]) -> Result<bool, Error>;
+
     /// The names of kept values, to carry them to another store: a page of them from `from` on, which is empty at first and
     /// then what the page before named. What is there all the while stands in some page, and may stand in two.
     ///

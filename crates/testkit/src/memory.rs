@@ -164,6 +164,15 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn put_once(&self, name: &str, value: &[u8]) -> Result<bool, Error> {
+        within_bounds(name)?;
+        if value.len() > VALUE_MAX {
+            return Err(Error::Refused { why: format!("a value of {} bytes", value.len()) });
+        }
+        let mut state = self.state();
+        Ok(state.values.entry(name.to_owned()).or_insert_with(|| value.to_vec()) == value)
+    }
+
     async fn values(&self, _from: &str) -> Result<Page<String>, Error> {
         Ok(Page { items: self.state().values.keys().cloned().collect(), next: None })
     }

@@ -61,6 +61,7 @@ macro_rules! store_laws {
                 the_latest_thread_has_the_highest_generation,
                 the_last_written_thread_is_listed_first,
                 a_value_is_kept_until_it_is_replaced,
+                of_many_who_keep_a_value_once_one_does,
                 what_is_kept_beside_threads_can_be_listed,
             );
             $crate::store_laws!(@laws $open, lease:

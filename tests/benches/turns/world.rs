@@ -360,6 +360,10 @@ impl Store for Counted {
         self.count(Op::Other, self.inner.put(name, value)).await
     }
 
+    async fn put_once(&self, name: &str, value: &[u8]) -> Result<bool, Error> {
+        self.count(Op::Other, self.inner.put_once(name, value)).await
+    }
+
     async fn values(&self, from: &str) -> Result<Page<String>, Error> {
         self.count(Op::Read, self.inner.values(from)).await
     }

@@ -43,6 +43,8 @@ pub enum Op<'a> {
     Get(&'a str),
     /// [`Store::put`].
     Put(&'a str),
+    /// [`Store::put_once`].
+    PutOnce(&'a str),
     /// [`Store::values`].
     Values,
     /// [`Store::keys`].
@@ -224,6 +226,10 @@ impl Store for StoreDouble {
 
     async fn put(&self, name: &str, value: &[u8]) -> Result<(), Error> {
         self.through(Op::Put(name), self.inner.put(name, value)).await
+    }
+
+    async fn put_once(&self, name: &str, value: &[u8]) -> Result<bool, Error> {
+        self.through(Op::PutOnce(name), self.inner.put_once(name, value)).await
     }
 
     async fn values(&self, from: &str) -> Result<Page<String>, Error> {

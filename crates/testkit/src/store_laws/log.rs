@@ -350,6 +350,35 @@ pub async fn a_value_is_kept_until_it_is_replaced(open: &impl Open) {
     assert_eq!(world.store.get("curso").await.unwrap(), None);
 }
 
+/// Of many who keep something once under a name, the first does, and each is told whether it was theirs, also when they ask again.
+pub async fn of_many_who_keep_a_value_once_one_does(open: &impl Open) {
+    let world = World::new(open).await;
+    let mut asking = JoinSet::new();
+    for n in 0..16 {
+        let store = world.store.clone();
+        asking.spawn(async move { (n, store.put_once("seal", n.to_string().as_bytes()).await.unwrap()) });
+    }
+    let answers = asking.join_all().await;
+    let kept = world.store.get("seal").await.unwrap().unwrap();
+    for (n, told) in answers {
+        let theirs = n.to_string().into_bytes() == kept;
+        assert_eq!(told, theirs, "{n} of {kept:?}");
+        assert_eq!(world.store.put_once("seal", n.to_string().as_bytes()).await.unwrap(), theirs);
+    }
+    assert_eq!(world.store.get("seal").await.unwrap(), Some(kept));
+    assert!(world.store.put_once("empty", b"").await.unwrap());
+    assert!(!world.store.put_once("empty", b"x").await.unwrap());
+    for (name, value) in
+        [("large".to_owned(), vec![0; VALUE_MAX + 1]), ("n".repeat(NAME_MAX + 1), Vec::new())]
+    {
+        let refused = world.store.put_once(&name, &value).await;
+        assert!(matches!(refused, Err(Error::Refused { .. })), "{refused:?}");
+    }
+    // What was kept otherwise counts, too.
+    world.store.put("cursor", b"1").await.unwrap();
+    assert!(!world.store.put_once("cursor", b"2").await.unwrap());
+}
+
 /// A batch that changes all that a batch can.
 fn full(world: &World, thread: &ThreadId, what: &str) -> Batch {
     Batch {
