@@ -10,8 +10,8 @@ use crate::{
     canonical::args_hash,
     directory::{Directory, Standing},
     event::{
-        Answer, AskedAgain, Author, Ballot, Because, Decision, Deferral, Deferring, Edit, Event, Heard,
-        HeardFile, How, Question, QuestionKind, Refusal, Reply, Routed, Speech, Why,
+        Answer, AskedAgain, Author, Ballot, Because, Decision, Deferral, Deferring, Edit, Event, Evidence,
+        Heard, HeardFile, How, Question, QuestionKind, Refusal, Reply, Routed, Speech, Why,
     },
     form,
     grammar::{self, CHOOSE, EDIT, FILL, MORE, MORE_TEXT, MORE_WHAT, TAKE, Wish},
@@ -442,6 +442,7 @@ fn answer(
                         .map(|heard| heard.file.clone())
                         .filter(|file| !file.hash.is_empty())
                         .collect(),
+                    evidence: Evidence::default(),
                 })])
             }
             Reading::Clear(decision) => {
@@ -454,6 +455,7 @@ fn answer(
                     decision,
                     words: words.clone(),
                     how,
+                    evidence: Evidence::default(),
                 };
                 count(directory, thread, question, answer).map(|event| vec![event])
             }
@@ -467,6 +469,7 @@ fn answer(
                     deferring,
                     words: words.clone(),
                     how,
+                    evidence: Evidence::default(),
                 };
                 let deferring = match read {
                     Reading::Wish(wish) => defer(directory, thread, (id, question), &standing, wish, now),
@@ -628,6 +631,7 @@ fn refusal(
         how,
         why,
         what,
+        evidence: Evidence::default(),
     }
 }
 

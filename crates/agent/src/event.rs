@@ -3,9 +3,11 @@
 //! Invariant: event JSON is for ever. Variants and optional fields are only ever added; `tests/core/events.rs` holds
 //! a snapshot of each variant. A reader that meets an event it does not know stops at that thread and says so.
 
+use std::sync::Arc;
+
 use channel::{Address, DeliveryKey, File, MessageRef, Person, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     id::{CallId, QuestionId, Seq, ThreadId, Version},
@@ -26,12 +28,48 @@ pub struct Record {
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
+    /// The same as it was read, where it was.
+    #[serde(skip)]
+    pub written: Written,
+}
+
+/// An event as it stands in a store, as JSON, with whatever a newer build wrote of it that this one does not know. It does not
+/// count where events are compared.
+#[derive(Clone, Default)]
+pub struct Written(Option<Arc<str>>);
+
+impl PartialEq for Written {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl std::fmt::Debug for Written {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("..")
+    }
 }
 
 impl Record {
     /// An event of today's format.
     pub fn new(at: Timestamp, event: Event) -> Self {
-        Self { v: FORMAT, at, event }
+        Self { v: FORMAT, at, event, written: Written::default() }
+    }
+
+    /// An event that was read from this JSON.
+    pub fn read(v: u16, at: Timestamp, event: Event, json: &str) -> Self {
+        Self { v, at, event, written: Written(Some(json.into())) }
+    }
+
+    /// The record as it was written, whichever build did, as JSON.
+    pub fn json(&self) -> Value {
+        let written = self.written.0.as_deref().and_then(|text| serde_json::from_str::<Map<_, _>>(text).ok());
+        let Some(event) = written else { return serde_json::to_value(self).unwrap_or_default() };
+        let mut record = Map::new();
+        record.insert("v".to_owned(), self.v.into());
+        record.insert("at".to_owned(), serde_json::to_value(self.at).unwrap_or_default());
+        record.extend(event.into_iter().filter(|(name, _)| name != "v" && name != "at"));
+        Value::Object(record)
     }
 }
 
@@ -129,6 +167,41 @@ pub enum Event {
     },
     /// The request is done.
     Finished,
+}
+
+impl Event {
+    /// Of what a human decided about a question, whether it counted or not: which question, where, and the evidence.
+    pub fn evidence(&mut self) -> Option<(QuestionId, &Address, &mut Evidence)> {
+        match self {
+            Self::Voted(Ballot { answer, .. }) | Self::Answered(answer) => {
+                Some((answer.question, &answer.at, &mut answer.evidence))
+            }
+            Self::Deferred(deferral) => Some((deferral.question, &deferral.at, &mut deferral.evidence)),
+            Self::Spoke(speech) => Some((speech.question, &speech.at, &mut speech.evidence)),
+            Self::Refused(refusal) => Some((refusal.question, &refusal.at, &mut refusal.evidence)),
+            Self::Continued(_)
+            | Self::Routed(_)
+            | Self::Heard(_)
+            | Self::Edited(_)
+            | Self::Deleted { .. }
+            | Self::Thought(_)
+            | Self::Started(_)
+            | Self::Acted(_)
+            | Self::Asked(_)
+            | Self::AskedAgain(_)
+            | Self::Lapsed { .. }
+            | Self::Withdrawn { .. }
+            | Self::Said(_)
+            | Self::Delivered { .. }
+            | Self::Undelivered { .. }
+            | Self::Failed(_)
+            | Self::Paused { .. }
+            | Self::Resumed { .. }
+            | Self::Cancelled { .. }
+            | Self::HandedOver { .. }
+            | Self::Finished => None,
+        }
+    }
 }
 
 /// What goes on of a thread in the next one at its place: what an agent can still be shown of it, and what must not be
@@ -742,6 +815,27 @@ pub struct Answer {
     pub words: String,
     /// Whether they wrote or pressed.
     pub how: How,
+    /// What it stands on.
+    #[serde(default, skip_serializing_if = "Evidence::is_empty")]
+    pub evidence: Evidence,
+}
+
+/// What an answer stands on, for whoever looks at it later.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// SHA-256 of what the card showed where the answer was given ([`crate::shown`]); none where there was no card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
+    /// The chain over the log up to this event, without it ([`crate::Chain`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
+}
+
+impl Evidence {
+    /// Whether there is none, as in logs from before it was kept.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How an answer was given.
@@ -823,6 +917,9 @@ pub struct Deferral {
     pub words: String,
     /// Whether they wrote or pressed.
     pub how: How,
+    /// What it stands on.
+    #[serde(default, skip_serializing_if = "Evidence::is_empty")]
+    pub evidence: Evidence,
 }
 
 /// What can be done about a question without deciding it.
@@ -860,6 +957,9 @@ pub struct Speech {
     /// What came along.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<File>,
+    /// What it stands on.
+    #[serde(default, skip_serializing_if = "Evidence::is_empty")]
+    pub evidence: Evidence,
 }
 
 /// An answer that did not count.
@@ -884,6 +984,9 @@ pub struct Refusal {
     /// What was wrong with it, a sentence, where there is more to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub what: Option<String>,
+    /// What it stands on.
+    #[serde(default, skip_serializing_if = "Evidence::is_empty")]
+    pub evidence: Evidence,
 }
 
 /// Why an answer did not count.

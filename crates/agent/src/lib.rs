@@ -32,6 +32,10 @@ mod spec;
 mod terms;
 mod ticket;
 
+mod audit;
+mod chain;
+mod seal;
+
 mod inert;
 mod parts;
 mod passages;
@@ -49,8 +53,10 @@ mod lenient;
 
 pub use admit::{About, Arrival, Assigned, Named, admit, goes_on, naming};
 pub use agent::Agent;
+pub use audit::{Held, Ledger, Mark, Secrets, decisions, hold_against};
 pub use calendar::{Days, Hours};
 pub use canonical::{args_hash, canonical};
+pub use chain::{Chain, shown};
 pub use decide::{Call, Step, decide, escalate, lost};
 pub use directory::{Desk, Directory, Member, Standing};
 pub use document::{Flaw, Source, parse, read, read_part, read_what_is_sound, schema_of};
@@ -67,6 +73,7 @@ pub use policy::{Judgement, judge};
 pub use prompt::{Account, Function, Message, Output, PartAccount, Prompt, Role};
 pub use render::{render, render_reask};
 pub use route::{Route, Taken, Unverified, route};
+pub use seal::{Seal, SealKeys, Sealed};
 pub use snapshot::snapshot;
 pub use spec::*;
 pub use terms::{Bar, Like, Met, Missing, Otherwise, Quorum, Remember, Rung, Terms, Vote};

@@ -87,7 +87,7 @@ pub fn encode(batch: Batch) -> Result<Encoded, Error> {
 }
 
 fn encode_record(thread: &ThreadId, record: Record) -> Result<(Timestamp, u16, String), Error> {
-    let Record { v, at, event } = record;
+    let Record { v, at, event, written: _ } = record;
     let json = json::<Event>(&event, &format!("an event of thread {thread}"))?;
     Ok((at, v, json))
 }
@@ -127,9 +127,10 @@ pub fn record(thread: &ThreadId, seq: u64, at: &str, format: i64, event: &str) -
             return Err(unreadable(why));
         }
     };
-    let event: Event = serde_json::from_str(event).map_err(|e| unreadable(e.to_string()))?;
+    let json = event;
+    let event: Event = serde_json::from_str(json).map_err(|e| unreadable(e.to_string()))?;
     let at = at.parse().map_err(|_| unreadable(format!("`{at}` is no time")))?;
-    Ok(Record { v, at, event })
+    Ok(Record::read(v, at, event, json))
 }
 
 /// A message as it was kept.

@@ -1,8 +1,8 @@
 //! What an inbound becomes: who may answer what, when, and how.
 
 use agent::{
-    About, Arrival, Assigned, Audience, Author, Decision, Directory, Event, HeardFile, Home, How, Named,
-    Outcome, QuestionId, Refusal, Routed, Seq, Thread, ThreadId, Tickets, Why, admit,
+    About, Arrival, Assigned, Audience, Author, Decision, Directory, Event, Evidence, HeardFile, Home, How,
+    Named, Outcome, QuestionId, Refusal, Routed, Seq, Thread, ThreadId, Tickets, Why, admit,
 };
 use channel::{Body, Content, Correlation, Inbound, Person, Ticket};
 use serde_json::json;
@@ -455,6 +455,7 @@ fn each_refusal_is_explained_to_its_sender_alone() {
             how: How::Wrote,
             why,
             what: None,
+            evidence: Evidence::default(),
         }));
         let tickets = tickets();
         let press =

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use agent::{
     Acted, AgentRef, Answer, AskedAgain, AskedAt, Audience, Author, Ballot, Because, CallEnd, CallId,
-    Decision, Deferral, Deferring, Denied, Edit, Event, Failure, Fault, FaultKind, Form, Heard, HeardFile,
-    Home, How, Intent, Like, Measured, Otherwise, Outcome, Passage, PassageKind, Question, QuestionEnd,
-    QuestionId, QuestionKind, QuestionStatus, Quorum, Record, Refusal, Remember, Reply, Routed, Rung, Seq,
-    Snapshot, Speech, Started, Terms, Thought, ThreadId, Usage, Version, Why,
+    Decision, Deferral, Deferring, Denied, Edit, Event, Evidence, Failure, Fault, FaultKind, Form, Heard,
+    HeardFile, Home, How, Intent, Like, Measured, Otherwise, Outcome, Passage, PassageKind, Question,
+    QuestionEnd, QuestionId, QuestionKind, QuestionStatus, Quorum, Record, Refusal, Remember, Reply, Routed,
+    Rung, Seq, Snapshot, Speech, Started, Terms, Thought, ThreadId, Usage, Version, Why,
 };
 use channel::{ChannelName, DeliveryKey, File, MessageRef, Span, Verified};
 use serde_json::{Value, json};
@@ -322,6 +322,7 @@ fn deferred(deferring: Deferring, how: How) -> Event {
         deferring,
         words: "words".into(),
         how,
+        evidence: evidence(),
     })
 }
 
@@ -339,7 +340,18 @@ fn answer_of(decision: Decision, how: How) -> Answer {
         decision,
         words: "approve".into(),
         how,
+        evidence: evidence(),
     }
+}
+
+/// As it was written before there was evidence.
+fn bare(mut event: Event) -> Event {
+    *event.evidence().unwrap().2 = Evidence::default();
+    event
+}
+
+fn evidence() -> Evidence {
+    Evidence { shown: Some("5a".into()), chain: Some("c4".into()) }
 }
 
 fn refusal(why: Why, how: How) -> Event {
@@ -352,6 +364,7 @@ fn refusal(why: Why, how: How) -> Event {
         how,
         why,
         what: (why == Why::Unfit).then(|| "`amount` is `x`".into()),
+        evidence: evidence(),
     })
 }
 
@@ -550,7 +563,7 @@ fn samples() -> Vec<(&'static str, Event)> {
             answer(Decision::ApproveEdited { args: args(), hash: "78".into() }, How::Pressed),
         ),
         ("answered_reject", answer(Decision::Reject { comment: Some("wrong order".into()) }, How::Wrote)),
-        ("answered_reject_bare", answer(Decision::Reject { comment: None }, How::Wrote)),
+        ("answered_reject_bare", bare(answer(Decision::Reject { comment: None }, How::Wrote))),
         ("answered_option", answer(Decision::Option(1), How::Pressed)),
         ("answered_options", answer(Decision::Options(vec![0, 1]), How::Pressed)),
         ("answered_form", answer(Decision::Form(json!({ "street": "Main St 1" })), How::Pressed)),
@@ -594,6 +607,7 @@ fn samples() -> Vec<(&'static str, Event)> {
                 message: Some(MessageRef::new("<3@example.com>")),
                 text: "It is on its way.".into(),
                 files: vec![file("slip.pdf", "ab12")],
+                evidence: evidence(),
             }),
         ),
         ("answered_hand_back", answer(Decision::HandBack { note: Some("look again".into()) }, How::Wrote)),

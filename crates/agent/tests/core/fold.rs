@@ -3,11 +3,11 @@
 
 use agent::{
     About, Acted, Agent, AgentRef, Answer, Arrival, AskedAgain, AskedAt, Assigned, Audience, Author, Ballot,
-    Because, CallEnd, CallId, Decision, Deferral, Deferring, Denied, Directory, Edit, Event, Failure, Fault,
-    FaultKind, Form, Heard, HeardFile, Home, How, Intent, Measured, Named, Outcome, Passage, PassageKind,
-    Phase, Press, Question, QuestionEnd, QuestionId, QuestionKind, QuestionStatus, Record, Refusal, Repeat,
-    Reply, Routed, Seq, Snapshot, Started, Step, Terms, Thought, Thread, ThreadId, Tickets, Usage, Verdict,
-    Version, Why, admit, args_hash, decide, judge, outgoing, render, render_reask,
+    Because, CallEnd, CallId, Decision, Deferral, Deferring, Denied, Directory, Edit, Event, Evidence,
+    Failure, Fault, FaultKind, Form, Heard, HeardFile, Home, How, Intent, Measured, Named, Outcome, Passage,
+    PassageKind, Phase, Press, Question, QuestionEnd, QuestionId, QuestionKind, QuestionStatus, Record,
+    Refusal, Repeat, Reply, Routed, Seq, Snapshot, Started, Step, Terms, Thought, Thread, ThreadId, Tickets,
+    Usage, Verdict, Version, Why, admit, args_hash, decide, judge, outgoing, render, render_reask,
 };
 use channel::{Capabilities, Correlation, DeliveryKey, File, MessageRef, Timestamp};
 use proptest::prelude::*;
@@ -341,10 +341,10 @@ fn event() -> BoxedStrategy<Event> {
             .prop_map(|(call, outcome, files)| Event::Acted(Acted { call, outcome, ms: 0, files })),
         4 => question().prop_map(Event::Asked),
         4 => (question_id(), somebody(), somewhere(), decision(), how()).prop_map(|(question, by, at, decision, how)| {
-            Event::Answered(Answer { question, by, member: None, instead_of: None, at, decision, words: String::new(), how })
+            Event::Answered(Answer { question, by, member: None, instead_of: None, at, decision, words: String::new(), how, evidence: Evidence::default() })
         }),
         1 => (question_id(), somebody(), somewhere(), why, how()).prop_map(|(question, by, at, why, how)| {
-            Event::Refused(Refusal { question, by, at, message: None, words: String::new(), how, why, what: None })
+            Event::Refused(Refusal { question, by, at, message: None, words: String::new(), how, why, what: None, evidence: Evidence::default() })
         }),
         2 => (somewhere(), words(), author).prop_map(|(to, text, by)| Event::Said(Reply {
             to, in_reply_to: None, answers: None, text, files: Vec::new(), by, note: None,
@@ -356,13 +356,13 @@ fn event() -> BoxedStrategy<Event> {
         }),
         1 => (question_id(), somebody(), somewhere(), how()).prop_map(|(question, by, at, how)| {
             let answer = Answer {
-                question, by, member: None, instead_of: None, at, decision: Decision::Approve, words: String::new(), how,
+                question, by, member: None, instead_of: None, at, decision: Decision::Approve, words: String::new(), how, evidence: Evidence::default(),
             };
             Event::Voted(Ballot { answer, missing: "one more of operators must approve".into() })
         }),
         1 => (question_id(), somebody(), somewhere(), deferring(), how()).prop_map(|(question, by, at, deferring, how)| {
             Event::Deferred(Deferral {
-                question, by, member: None, at, message: None, deferring, words: String::new(), how,
+                question, by, member: None, at, message: None, deferring, words: String::new(), how, evidence: Evidence::default(),
             })
         }),
     ]

@@ -4,6 +4,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one variant and no other")]
 
 mod admit;
+mod audit;
 mod decide;
 mod events;
 mod fold;

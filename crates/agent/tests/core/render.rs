@@ -8,9 +8,9 @@ use std::{
 };
 
 use agent::{
-    Acted, Agent, Answer, AskedAt, Author, CallId, Decision, Event, FaultKind, Flaw, Heard, HeardFile, How,
-    Intent, Outcome, PartAccount, Prompt, Question, QuestionId, QuestionKind, Reply, Step, Thought, Usage,
-    Version, render, render_reask,
+    Acted, Agent, Answer, AskedAt, Author, CallId, Decision, Event, Evidence, FaultKind, Flaw, Heard,
+    HeardFile, How, Intent, Outcome, PartAccount, Prompt, Question, QuestionId, QuestionKind, Reply, Step,
+    Thought, Usage, Version, render, render_reask,
 };
 use channel::{File, Person, Timestamp};
 use proptest::prelude::*;
@@ -127,6 +127,7 @@ pub(crate) fn everything(words: &[String]) -> Story {
             decision,
             words: "w".into(),
             how: How::Wrote,
+            evidence: Evidence::default(),
         }));
     }
     story.write(fault(FaultKind::BadOutput, &word()));

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use agent::{
-    Acted, Agent, Answer, AskedAt, Author, CallId, Decision, Desk, Directory, Event, Failure, Fault,
-    FaultKind, Heard, Home, How, Intent, Member, Outcome, Phase, Question, QuestionId, QuestionKind, Record,
-    Reply, Routed, Seq, Started, Step, Thought, Thread, ThreadId, Usage, Version, args_hash, decide,
+    Acted, Agent, Answer, AskedAt, Author, CallId, Decision, Desk, Directory, Event, Evidence, Failure,
+    Fault, FaultKind, Heard, Home, How, Intent, Member, Outcome, Phase, Question, QuestionId, QuestionKind,
+    Record, Reply, Routed, Seq, Started, Step, Thought, Thread, ThreadId, Usage, Version, args_hash, decide,
 };
 use channel::{
     Address, Addressed, Body, ChannelName, Correlation, Inbound, InboundKey, MessageRef, Person, Place,
@@ -448,6 +448,7 @@ pub(crate) fn answered(question: QuestionId, decision: Decision) -> Event {
         decision,
         words: "words".into(),
         how: How::Wrote,
+        evidence: Evidence::default(),
     })
 }
 
