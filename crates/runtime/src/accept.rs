@@ -5,14 +5,14 @@ use std::sync::Arc;
 use agent::{
     About, Arrival, Assigned, Event, HeardFile, Home, How, Named, QuestionId, Record, Route, Routed, Seq,
     Taken, Thread, ThreadId, Tickets, admit, caused_by, code, goes_on, lost, means_a_question, naming, route,
-    sha256, short_code, snapshot,
+    sha256, short_code, shown, snapshot,
 };
 use async_trait::async_trait;
 use channel::{
     Accepted, Addressed, Attachment, Body, ChannelName, Content, Correlation, Entry, Error, File, Inbound,
     Inbox, MessageRef, Place, Said,
 };
-use store::SentQuery;
+use store::{SendState, Sent, SentQuery};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::board::{Board, With};
@@ -186,7 +186,7 @@ impl Board {
             return Ok(Some(Accepted::New));
         }
         let now = self.clock.now();
-        let events = match &inbound.body {
+        let mut events = match &inbound.body {
             Body::Undelivered { why } => match self.sent_as(channel, inbound.in_reply_to.as_ref()).await? {
                 Some((_, key)) => lost(&thread, key, why),
                 None => vec![Event::Undelivered { key: None, why: why.clone() }],
@@ -207,6 +207,9 @@ impl Board {
                 admit(&self.directory, &thread, arrival, now)
             }
         };
+        for event in &mut events {
+            self.note_what_was_shown(&thread, event).await?;
+        }
         if events.is_empty() && revises {
             // The message is answered already, or is somebody else's: nothing changes.
             return Ok(Some(Accepted::New));
@@ -228,6 +231,24 @@ impl Board {
         };
         self.write(&mut thread, begins.into_iter().chain(events).collect(), with).await?;
         Ok(Some(Accepted::New))
+    }
+
+    /// Notes with what somebody decided what the card showed that was sent to where they did.
+    async fn note_what_was_shown(&self, thread: &Thread, event: &mut Event) -> Result<(), store::Error> {
+        let Some((id, at, evidence)) = event.evidence() else { return Ok(()) };
+        let asked = thread.question(id).into_iter().flat_map(|question| &question.asked);
+        let Some((n, _)) = asked.enumerate().find(|(_, asked)| asked.at == *at) else { return Ok(()) };
+        let sent = match self.store.sent(SentQuery::Key(thread.id().delivery(id.0, n))).await {
+            // What cannot be read keeps nobody from answering.
+            Err(store::Error::Unreadable { .. }) => Vec::new(),
+            sent => sent?,
+        };
+        let card = |sent: Sent| match sent.outgoing.content {
+            Content::Card(card) if sent.state != SendState::Dead => Some(shown(&card)),
+            Content::Card(_) | Content::Text(_) => None,
+        };
+        evidence.shown = sent.into_iter().find_map(card);
+        Ok(())
     }
 
     /// Whether somebody unproven speaks where an agent works for a proven person, and no route lets them: in a shared place

@@ -11,6 +11,7 @@
 mod tests;
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -35,6 +36,8 @@ const FIELD: [u8; 6] = [12, 0, b'S', b'B', 8, 0];
 const FIELD_AT: usize = 10;
 const LENGTH_AT: usize = FIELD_AT + FIELD.len();
 const NAME_AT: usize = LENGTH_AT + 8;
+/// What the name of a member ends with.
+const MEMBER_ENDING: &str = ".jsonl";
 /// The longest name of a member, with the zero at its end.
 const NAME_MAX: usize = 64;
 
@@ -197,24 +200,9 @@ impl Archive {
         let name = member_name(thread);
         let mut unreadable = None;
         for Volume { path, .. } in self.files()?.into_iter().rev() {
-            let failed = |error: io::Error| ArchiveError::io(&path, &error);
-            let mut file = File::open(&path).map_err(failed)?;
-            let end = file.metadata().map_err(failed)?.len();
-            let (mut at, mut found) = (0, Vec::new());
-            while at < end {
-                let Ok((whose, length)) = head_at(&mut file, at, end) else {
-                    tracing::warn!(file = %path.display(), from = at, "the archive's file cannot be read from this byte on");
-                    break;
-                };
-                if whose == name {
-                    found.push((at, length));
-                }
-                at += length;
-            }
-            for (at, length) in found.into_iter().rev() {
-                let mut member = vec![0; usize::try_from(length).unwrap_or(0)];
-                file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut member)).map_err(failed)?;
-                match read(&member, thread) {
+            let members = members(&path)?.into_iter().filter(|member| member.name == name);
+            for member in members.rev() {
+                match member.read(thread)? {
                     Ok(records) => {
                         let thread = Thread::fold(thread.clone(), records);
                         return Ok(Some(Archived { thread, file: path }));
@@ -225,6 +213,52 @@ impl Archive {
             }
         }
         unreadable.map_or(Ok(None), Err)
+    }
+
+    /// Where each conversation of the archive stands, the last place at the end.
+    ///
+    /// # Errors
+    /// The archive cannot be read.
+    pub(crate) async fn index(&self) -> Result<BTreeMap<ThreadId, Vec<Member>>, ArchiveError> {
+        let this = self.clone();
+        let indexing = spawn_blocking(move || {
+            let mut index: BTreeMap<ThreadId, Vec<Member>> = BTreeMap::new();
+            for Volume { path, .. } in this.files()? {
+                for member in members(&path)? {
+                    let thread = member.name.strip_suffix(MEMBER_ENDING).and_then(ThreadId::parse);
+                    if let Some(thread) = thread {
+                        index.entry(thread).or_default().push(member);
+                    }
+                }
+            }
+            Ok(index)
+        });
+        match indexing.await {
+            Ok(done) => done,
+            Err(_) => Err(ArchiveError::new(&self.folder, "the reading was cut off")),
+        }
+    }
+
+    /// The events of a conversation that stands at these places: at the last that is whole.
+    ///
+    /// # Errors
+    /// None is.
+    pub(crate) async fn load(&self, thread: &ThreadId, at: Vec<Member>) -> Result<Vec<Record>, ArchiveError> {
+        let thread = thread.clone();
+        let loading = spawn_blocking(move || {
+            let mut unreadable = None;
+            for member in at.iter().rev() {
+                match member.read(&thread)? {
+                    Ok(records) => return Ok(records),
+                    Err(why) => unreadable = unreadable.or(Some(ArchiveError::new(&member.path, why))),
+                }
+            }
+            unreadable.map_or(Ok(Vec::new()), Err)
+        });
+        match loading.await {
+            Ok(done) => done,
+            Err(_) => Err(ArchiveError::new(&self.folder, "the reading was cut off")),
+        }
     }
 
     /// The files, oldest first; none where there is no folder.
@@ -247,6 +281,45 @@ impl Archive {
     fn sound(&self) -> std::sync::MutexGuard<'_, Option<(PathBuf, u64)>> {
         self.sound.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where a conversation stands in a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    name: String,
+    path: PathBuf,
+    at: u64,
+    length: u64,
+}
+
+impl Member {
+    /// Its events, or why what is there cannot be read.
+    fn read(&self, thread: &ThreadId) -> Result<Result<Vec<Record>, String>, ArchiveError> {
+        let mut member = vec![0; usize::try_from(self.length).unwrap_or(0)];
+        let filled = File::open(&self.path).and_then(|mut file| {
+            file.seek(SeekFrom::Start(self.at))?;
+            file.read_exact(&mut member)
+        });
+        filled.map_err(|error| ArchiveError::io(&self.path, &error))?;
+        Ok(read(&member, thread))
+    }
+}
+
+/// The conversations in a file, as far as it can be read.
+fn members(path: &Path) -> Result<Vec<Member>, ArchiveError> {
+    let failed = |error: io::Error| ArchiveError::io(path, &error);
+    let mut file = File::open(path).map_err(failed)?;
+    let end = file.metadata().map_err(failed)?.len();
+    let (mut at, mut found) = (0, Vec::new());
+    while at < end {
+        let Ok((name, length)) = head_at(&mut file, at, end) else {
+            tracing::warn!(file = %path.display(), from = at, "the archive's file cannot be read from this byte on");
+            break;
+        };
+        found.push(Member { name, path: path.to_path_buf(), at, length });
+        at += length;
+    }
+    Ok(found)
 }
 
 /// A file of the archive: the number counts those of one month.
@@ -278,7 +351,7 @@ fn file_name(month: &str, number: u32) -> String {
 }
 
 fn member_name(thread: &ThreadId) -> String {
-    format!("{thread}.jsonl")
+    format!("{thread}{MEMBER_ENDING}")
 }
 
 /// A conversation as a member, that certainly reads back the same.
@@ -306,7 +379,7 @@ pub(crate) fn member(thread: &Thread) -> Result<Vec<u8>, String> {
         serde_json::to_writer(&mut member, &head)?;
         for record in thread.records() {
             member.write_all(b"\n")?;
-            serde_json::to_writer(&mut member, record)?;
+            serde_json::to_writer(&mut member, &record.json())?;
         }
         member.write_all(b"\n")?;
         member.finish()
@@ -338,6 +411,7 @@ fn read(member: &[u8], thread: &ThreadId) -> Result<Vec<Record>, String> {
         let seq = records.len();
         let record: Record = serde_json::from_str(&line)
             .map_err(|error| format!("event {seq} of thread {thread} cannot be read: {error}"))?;
+        let record = Record::read(record.v, record.at, record.event, &line);
         if record.v > FORMAT {
             return Err(format!(
                 "event {seq} of thread {thread} is of format {}; use a newer build",

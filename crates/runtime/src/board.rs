@@ -7,14 +7,14 @@ use std::{
     time::Duration,
 };
 
-use agent::{Agent, Directory, Event, Press, Record, Route, Seq, Thread, ThreadId, Tickets, Version};
+use agent::{Agent, Chain, Directory, Event, Press, Record, Route, Seq, Thread, ThreadId, Tickets, Version};
 use channel::{Capabilities, Channel, ChannelName, Health, InboundKey, Outgoing};
 use model::Model;
 use store::{Batch, Clock, Lease, Settle, Store};
 use tokio::sync::broadcast;
 use tool::Tool;
 
-use crate::{library::Library, retire::Retention};
+use crate::{library::Library, retire::Retention, seal::Audit};
 
 /// When so many events are to be written together, what follows from them is decided after that.
 const TOGETHER_MAX: usize = 64;
@@ -120,6 +120,8 @@ pub struct Settings {
     pub shown_bytes_max: usize,
     /// What leaves the store for the archive; nothing where there is none.
     pub retention: Option<Retention>,
+    /// How the logs are sealed; not at all where it is not said.
+    pub audit: Option<Audit>,
 }
 
 impl Default for Settings {
@@ -139,6 +141,7 @@ impl Default for Settings {
             file_bytes_max: 10 * 1024 * 1024,
             shown_bytes_max: 16 * 1024,
             retention: None,
+            audit: None,
         }
     }
 }
@@ -201,7 +204,11 @@ impl Board {
         let mut records: Vec<Record> = Vec::new();
         let first = thread.version().0;
         while !events.is_empty() && records.len() < TOGETHER_MAX {
-            for event in events {
+            for mut event in events {
+                // Only at a known version is it known what it stands on.
+                if let Some((_, _, evidence)) = event.evidence().filter(|_| with.expect.is_some()) {
+                    evidence.chain = Some(Chain::new(thread.id()).over(thread.records()).hex());
+                }
                 let record = Record::new(now, event);
                 thread.apply(record.clone());
                 records.push(record);

@@ -9,20 +9,24 @@
 mod accept;
 mod alone;
 mod archive;
+mod audit;
 mod board;
 mod deliver;
 mod effect;
 mod library;
 mod rebuild;
 mod retire;
+mod seal;
 mod serve;
 mod turn;
 mod watch;
 
 pub use accept::Door;
 pub use archive::{Archive, ArchiveError, Archived};
+pub use audit::{Audited, NotAudited};
 pub use board::{Board, GivenUp, Settings};
 pub use library::Library;
 pub use rebuild::{Rebuilt, Verified};
 pub use retire::{NotSwept, Retention, Swept};
+pub use seal::{Audit, Sealer, When};
 pub use serve::{Serving, serve};

@@ -128,7 +128,7 @@ impl Board {
         Ok(done)
     }
 
-    async fn all_logs(&self) -> Result<BTreeSet<ThreadId>, Error> {
+    pub(crate) async fn all_logs(&self) -> Result<BTreeSet<ThreadId>, Error> {
         let (mut logs, mut next) = (BTreeSet::new(), Some(String::new()));
         while let Some(from) = next {
             let Page { items, next: more } = self.store.logs(&from).await?;

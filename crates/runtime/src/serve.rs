@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use channel::{Channel, ChannelName, Health, HealthState, Inbox, Ingress};
 use store::{Claim, SentQuery, Wanted, Work};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{sync::Semaphore, task::JoinHandle, time::Instant};
 use tokio_util::{
     sync::CancellationToken,
     task::{AbortOnDropHandle, TaskTracker},
@@ -19,6 +19,7 @@ use crate::{
     deliver::Sending,
     effect::backoff,
     retire::sweeps,
+    seal::seals,
     watch::watch,
 };
 
@@ -26,6 +27,8 @@ use crate::{
 const CLAIM_WAIT: Duration = Duration::from_secs(30);
 /// How often messages are looked for whose channel is not configured any more.
 const LOOK_FOR_STRAYS: Duration = Duration::from_secs(600);
+/// How long the last seal may take; what is not sealed is at the next start.
+const SEAL_WITHIN: Duration = Duration::from_secs(5);
 
 /// A running gateway.
 pub struct Serving {
@@ -33,6 +36,14 @@ pub struct Serving {
     /// No new work is taken.
     stop: CancellationToken,
     tasks: TaskTracker,
+    /// What goes on when all of them have ended.
+    sealing: Option<Sealing>,
+}
+
+/// What seals, and how it hears that nothing more is written.
+struct Sealing {
+    ended: CancellationToken,
+    task: JoinHandle<()>,
 }
 
 /// A channel, and what it listens with.
@@ -78,7 +89,11 @@ pub fn serve(board: Arc<Board>) -> Serving {
     if let Some(retention) = board.settings.retention.clone() {
         tasks.spawn(sweeps(board.clone(), retention, stop.clone()));
     }
-    Serving { board, stop, tasks }
+    let sealing = board.settings.audit.clone().map(|audit| {
+        let ended = CancellationToken::new();
+        Sealing { task: tokio::spawn(seals(board.clone(), audit, ended.clone())), ended }
+    });
+    Serving { board, stop, tasks, sealing }
 }
 
 impl Serving {
@@ -93,7 +108,10 @@ impl Serving {
         self.stop.cancel();
         self.tasks.close();
         let limit = self.board.settings.drain + Duration::from_secs(5);
-        tokio::time::timeout(limit, self.tasks.wait()).await.is_ok()
+        let all = tokio::time::timeout(limit, self.tasks.wait()).await.is_ok();
+        let Some(sealing) = self.sealing else { return all };
+        sealing.ended.cancel();
+        all && tokio::time::timeout(SEAL_WITHIN, sealing.task).await.is_ok()
     }
 }
 

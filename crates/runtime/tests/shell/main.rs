@@ -5,6 +5,7 @@
 
 mod accept;
 mod alone;
+mod audit;
 mod deliver;
 mod grave;
 mod long;
