@@ -100,7 +100,8 @@ fn a_key_that_is_none_is_told() {
 }
 
 /// Secrets that are told from others by how they look.
-const SECRETS: [(&str, &str); 3] = [
+const SECRETS: [(&str, &str); 4] = [
+    ("AUDIT_KEY", "0123456789abcdef0123456789abcdef"),
     ("SLACK_BOT_TOKEN", "xoxb-x"),
     ("SLACK_APP_TOKEN", "xapp-x"),
     ("SLACK_SIGNING_SECRET", "a signing secret"),
@@ -118,6 +119,9 @@ const BROKEN: &[(&str, &[(&str, &str)])] = &[
     ("send_for = \"later\"", &[("runtime.send_for", "How long a message is tried")]),
     ("[retention]", &[]),
     ("after = \"29d\"", &[("retention.after", "make it 30d or more")]),
+    ("[audit]", &[]),
+    ("every = \"often\"", &[("audit.every", "How long what was written waits")]),
+    ("key_env = \"NOT_SET_2\"", &[("audit.key_env", "openssl rand -hex 32")]),
     ("[channels.web]", &[]),
     ("kind = \"web\"", &[]),
     ("listen = 7420", &[("channels.web.listen", "an IP address and a port")]),
@@ -273,7 +277,7 @@ fn adapted(folder: &TempDir, text: &str) -> PathBuf {
     for line in text.lines() {
         lines.push(match line.split_once("_env = ") {
             // These must look like what they are; see `SECRETS`.
-            Some((_, name)) if name.contains("SLACK_") => line.to_owned(),
+            Some((_, name)) if name.contains("SLACK_") || name.contains("AUDIT_") => line.to_owned(),
             Some((key, _)) => format!("{key}_env = \"{ALWAYS_SET}\""),
             None => line.to_owned(),
         });

@@ -9,6 +9,7 @@
 )]
 
 mod alone;
+mod audit;
 mod config;
 mod crash;
 mod discord;

@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use agent::{Agent, Directory, Flaw, Source, Tickets, parse, read_what_is_sound};
+use agent::{Agent, Directory, Flaw, SealKeys, Source, Tickets, parse, read_what_is_sound};
 use channel::{Channel, ChannelName, Setup};
 use model::Model;
-use runtime::{Archive, Board, GivenUp, Library, Retention, Serving, Settings, serve};
+use runtime::{Archive, Audit, Board, GivenUp, Library, Retention, Serving, Settings, serve};
 use secrecy::SecretString;
 use serde_json::Value;
 use store::{Clock, Store};
@@ -43,6 +43,8 @@ pub struct Assembled {
     pub models: BTreeMap<String, Arc<dyn Model>>,
     /// The humans.
     pub directory: Directory,
+    /// What seals are signed with.
+    pub seal_keys: SealKeys,
     /// What the operator should know: providers left out, a scripted model.
     pub notes: Vec<String>,
 }
@@ -80,6 +82,7 @@ pub fn assemble(path: &Path) -> Result<Assembled, Vec<Flaw>> {
     let agents = bench.agents(&config, &directory, &names);
     bench.routes(&config);
     bench.retention(&config);
+    let seal_keys = bench.audit(&config);
     if config.channels.is_empty() {
         let remedy = "add [channels.web] with kind = \"web\"".to_owned();
         bench.flaws.push(source.flaw(
@@ -98,7 +101,7 @@ pub fn assemble(path: &Path) -> Result<Assembled, Vec<Flaw>> {
         flaws.dedup();
         return Err(flaws);
     }
-    Ok(Assembled { config, base, agents, channels, models, directory, notes })
+    Ok(Assembled { config, base, agents, channels, models, directory, seal_keys, notes })
 }
 
 /// Starts what was assembled on a store.
@@ -111,7 +114,9 @@ pub async fn start(
     clock: Arc<dyn Clock>,
 ) -> Result<Serving, store::Error> {
     let Assembled { config, base, .. } = &assembled;
-    let settings = Settings { retention: retention(config, base), ..config.runtime.settings() };
+    let audit = Audit { every: config.audit.every.0, keys: assembled.seal_keys.clone() };
+    let settings =
+        Settings { retention: retention(config, base), audit: Some(audit), ..config.runtime.settings() };
     let key = ticket_key(store.as_ref(), &settings.worker).await?;
     let board = wire(assembled, store, clock, settings, key);
     board.library.keep(board.store.as_ref()).await?;
@@ -140,7 +145,7 @@ fn wire(
     settings: Settings,
     ticket_key: [u8; 32],
 ) -> Board {
-    let Assembled { config, base, agents, channels, models, directory, notes: _ } = assembled;
+    let Assembled { config, base, agents, channels, models, directory, seal_keys: _, notes: _ } = assembled;
     let desks = directory.desks.keys().cloned().collect();
     let tools =
         Standard::new(ToolSettings { state: base.join(&config.state).join("tools"), env: Arc::new(secret) });
@@ -303,6 +308,13 @@ impl Bench<'_> {
             let remedy = format!("make it {renew_after} or more, or make runtime.renew_after shorter");
             self.flaw(&["retention", "after"], wrong, remedy);
         }
+    }
+
+    fn audit(&mut self, config: &Config) -> SealKeys {
+        config.audit.keys().unwrap_or_else(|(what, remedy)| {
+            self.flaw(&["audit", "key_env"], what, remedy);
+            SealKeys::default()
+        })
     }
 
     /// An agent that is not sound was reported already; here it only has to be there.

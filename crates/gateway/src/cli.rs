@@ -10,9 +10,9 @@ use std::{
 };
 
 use agent::{Agent, Thread, ThreadId, Version};
-use channel::Span;
+use channel::{Span, Timestamp};
 use clap::{Parser, Subcommand};
-use runtime::{Library, Rebuilt, Retention, Settings, Verified};
+use runtime::{Audited, Library, Rebuilt, Retention, Settings, Verified};
 use store::{Batch, Moved, Summary, SystemClock, THREADS_MAX, migrate};
 use store_redis::Healed;
 use tracing_subscriber::EnvFilter;
@@ -89,6 +89,9 @@ pub enum Command {
     /// What there is to do about the store.
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Look at who decided what, and whether it still is as it was.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// What there is to do about one kind of channel.
     #[command(flatten)]
     Kind(KindCommand),
@@ -111,6 +114,27 @@ pub enum StoreCommand {
     /// Put back what Redis has lost, as far as it is noted here, and make all but the logs anew from them, whatever is left of it.
     /// No gateway may run on the store.
     Rebuild,
+}
+
+/// Look at who decided what, and whether it still is as it was.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Hold all logs, in the store and in the archive, against the seals, and the seals against each other. Gateways may run.
+    Verify,
+    /// Print every decision as JSON, a line each, the oldest first: who, how they are known, from where, what they were shown. What
+    /// people must not see stands in none. Gateways may run.
+    Export {
+        /// From this day (UTC) or time on: `2026-11-01`, `2026-11-01T12:00:00Z`.
+        #[arg(long, value_parser = since)]
+        since: Option<Timestamp>,
+    },
+}
+
+/// The first instant of a day, or a time.
+fn since(text: &str) -> Result<Timestamp, String> {
+    text.parse().or_else(|_| format!("{text}T00:00:00Z").parse()).map_err(|_| {
+        format!("`{text}` is neither a day, such as 2026-11-01, nor a time, such as 2026-11-01T12:00:00Z")
+    })
 }
 
 /// Look at threads.
@@ -183,6 +207,8 @@ async fn carry_out(cli: Cli, began: Instant) -> Result<(), String> {
         Command::Store(StoreCommand::Migrate { from, to }) => moved(&all()?, &from, &to).await,
         Command::Store(StoreCommand::Verify) => verify(all()?).await,
         Command::Store(StoreCommand::Rebuild) => rebuild(all()?).await,
+        Command::Audit(AuditCommand::Verify) => audit(all()?).await,
+        Command::Audit(AuditCommand::Export { since }) => export(all()?, since).await,
         // It looks at one table of the file; the rest need not be sound yet.
         Command::Kind(KindCommand::Manifest { kind, channel }) => {
             manifest(&cli.config, &kind, channel.as_deref())
@@ -421,6 +447,38 @@ async fn rebuild(assembled: Assembled) -> Result<(), String> {
         unreadable.iter().map(|(_, why)| format!("{why}; the thread sleeps, and its messages are not known"));
     let faults: Vec<String> = lost.into_iter().chain(unread).collect();
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
+}
+
+/// Looks through all logs and seals.
+async fn audit(assembled: Assembled) -> Result<(), String> {
+    let store = open_to_read(&assembled).await?;
+    let archive = archive(&assembled.config, &assembled.base);
+    let keys = assembled.seal_keys.clone();
+    let board = at_rest(assembled, store, Arc::new(SystemClock)).await.map_err(|error| error.to_string())?;
+    let Audited { threads, archived, decisions, seals, unsealed, faults } =
+        board.audit(&archive, &keys).await.map_err(|error| error.to_string())?;
+    print(&format!(
+        "good: {threads} threads ({archived} of them in the archive) with {decisions} decisions; {seals} seals\n\
+         {unsealed} events are not sealed yet\n"
+    ))?;
+    if keys.is_empty() {
+        print("without audit.key_env no signature was checked\n")?;
+    }
+    let count = faults.len();
+    match count {
+        0 => Ok(()),
+        1 => Err(format!("{}\n1 fault", faults.join("\n"))),
+        _ => Err(format!("{}\n{count} faults", faults.join("\n"))),
+    }
+}
+
+/// Prints every decision.
+async fn export(assembled: Assembled, since: Option<Timestamp>) -> Result<(), String> {
+    let store = open_to_read(&assembled).await?;
+    let archive = archive(&assembled.config, &assembled.base);
+    let board = at_rest(assembled, store, Arc::new(SystemClock)).await.map_err(|error| error.to_string())?;
+    let lines = board.decisions(&archive, since).await?;
+    print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())
 }
 
 /// Prints what was set aside.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use agent::{Days, Hours, Route};
+use agent::{Days, Hours, Route, SealKeys};
 use channel::Span;
 use model::{ModelSettings, ProviderSettings};
 use runtime::Settings;
@@ -12,6 +12,8 @@ use serde_json::Value;
 
 /// The shortest lease: a heartbeat has to come through in a third of it.
 const LEASE_MIN: Duration = Duration::from_secs(1);
+/// The shortest key that seals are signed with.
+const AUDIT_KEY_MIN: usize = 32;
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -35,6 +37,9 @@ pub struct Config {
     /// What leaves the store, and where to.
     #[serde(default)]
     pub retention: RetentionSpec,
+    /// How the logs are sealed, so that what is changed in them is found.
+    #[serde(default)]
+    pub audit: AuditSpec,
     /// Where the gateway can be asked how it is.
     #[serde(default)]
     pub health: HealthSpec,
@@ -164,6 +169,41 @@ impl RetentionSpec {
                  goes on with"
             )
         })
+    }
+}
+
+/// How the logs are sealed, so that what is changed in them is found.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditSpec {
+    /// How long what was written waits to be sealed.
+    pub every: Span,
+    /// The environment variable with the key that seals are signed with; two keys separated by a blank while one is being
+    /// replaced: the first signs, both count. Without, seals are not signed.
+    pub key_env: Option<String>,
+}
+
+impl Default for AuditSpec {
+    fn default() -> Self {
+        Self { every: Span(Duration::from_secs(60)), key_env: None }
+    }
+}
+
+impl AuditSpec {
+    /// The keys, and whatever is wrong with them, with the remedy.
+    pub(crate) fn keys(&self) -> Result<SealKeys, (String, String)> {
+        let Some(name) = &self.key_env else { return Ok(SealKeys::default()) };
+        let remedy = || "put a key there, such as `openssl rand -hex 32` prints".to_owned();
+        let text = std::env::var(name).unwrap_or_default();
+        let keys: Vec<&str> = text.split_whitespace().collect();
+        if keys.is_empty() {
+            return Err((format!("the environment variable {name} is not set"), remedy()));
+        }
+        if keys.iter().any(|key| key.len() < AUDIT_KEY_MIN) {
+            let what = format!("a key in {name} is shorter than {AUDIT_KEY_MIN} characters");
+            return Err((what, remedy()));
+        }
+        Ok(SealKeys::new(keys.into_iter().map(|key| key.as_bytes().to_vec())))
     }
 }
 
