@@ -132,6 +132,12 @@ impl Letter {
         parsed.body_text(0).map(|text| text.into_owned()).unwrap_or_default()
     }
 
+    /// The source of its HTML part.
+    pub(crate) fn html(&self) -> String {
+        let parsed = MessageParser::default().parse(&self.raw).unwrap();
+        parsed.body_html(0).map(|html| html.into_owned()).unwrap_or_default()
+    }
+
     /// A header, unfolded.
     pub(crate) fn header(&self, name: &str) -> String {
         let text = String::from_utf8_lossy(&self.raw).replace("\r\n", "\n");

@@ -2,8 +2,10 @@
 
 mod browser;
 pub(crate) mod discord;
+mod front;
 mod mail;
 mod model;
+mod obedient;
 mod shell;
 mod slack;
 mod web;
@@ -21,8 +23,10 @@ use store_redis::{Durability, Options, Redis, Time};
 use tempfile::TempDir;
 
 pub(crate) use browser::{Driver, Screen, Window};
+pub(crate) use front::{Card, Front, Kind, Way, Who, in_front_of_every_channel};
 pub(crate) use mail::{Letter, Mailroom, letter};
 pub(crate) use model::{Asked, Provider, READ, WROTE};
+pub(crate) use obedient::{Obedient, order};
 pub(crate) use shell::{Ran, copied_agents, copy, replace};
 pub(crate) use slack::{ANA, BEN, BOT, CY, GENERAL, TEAM, Workspace};
 pub(crate) use web::{Entry, Page, is_open_card};
@@ -109,7 +113,8 @@ impl World {
         if let Some(crash) = crash {
             command.env("SWITCHBOARD_CRASH", crash);
         }
-        self.gateway = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+        let out = log.try_clone().unwrap();
+        self.gateway = Some(command.stdout(out).stderr(log).spawn().unwrap());
     }
 
     /// Waits until the page answers; false when the gateway ended before that.
@@ -235,16 +240,23 @@ impl World {
 
     /// The files that an agent's tools keep, with their contents.
     pub(crate) fn kept(&self, agent: &str) -> Vec<(PathBuf, String)> {
+        let files = self.files(&format!("state/tools/{agent}")).into_iter();
+        files.map(|(path, bytes)| (path, String::from_utf8(bytes).unwrap_or_default())).collect()
+    }
+
+    /// The files below a folder, with their contents.
+    pub(crate) fn files(&self, folder: &str) -> Vec<(PathBuf, Vec<u8>)> {
         let mut found = Vec::new();
-        let mut folders = vec![self.folder.path().join("state/tools").join(agent)];
+        let mut folders = vec![self.folder.path().join(folder)];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(&folder).into_iter().flatten() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
                     folders.push(path);
                 } else {
-                    let text = std::fs::read_to_string(&path).unwrap_or_default();
-                    found.push((path, text));
+                    // A tool may take a file away between the two.
+                    let bytes = std::fs::read(&path).unwrap_or_default();
+                    found.push((path, bytes));
                 }
             }
         }

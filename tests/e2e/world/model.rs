@@ -72,6 +72,11 @@ impl Provider {
         next.expect("the gateway asked no model").expect("the double is up")
     }
 
+    /// The next request, whenever it comes.
+    pub(crate) async fn asked(&mut self) -> Option<Asked> {
+        self.asked.recv().await
+    }
+
     /// Whether nothing was asked by now, and a little later.
     pub(crate) async fn is_left_alone(&mut self) -> bool {
         tokio::time::timeout(Duration::from_millis(300), self.asked.recv()).await.is_err()

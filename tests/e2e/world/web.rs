@@ -10,6 +10,7 @@ use super::SOON;
 pub(crate) struct Page {
     http: reqwest::Client,
     base: String,
+    session: String,
 }
 
 /// One entry of a conversation, as the page shows it.
@@ -18,7 +19,16 @@ pub(crate) type Entry = Value;
 impl Page {
     pub(crate) fn new(port: u16) -> Self {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { http, base: format!("http://127.0.0.1:{port}") }
+        Self { http, base: format!("http://127.0.0.1:{port}"), session: String::new() }
+    }
+
+    /// The same for somebody whom the page knows by their token.
+    pub(crate) async fn logged_in(self, token: &str) -> Self {
+        let request = self.http.post(format!("{}/login", self.base)).header("Origin", &self.base);
+        let response = request.json(&json!({ "token": token })).send().await.unwrap();
+        let cookie = response.headers()["set-cookie"].to_str().unwrap();
+        let session = cookie.split(';').next().unwrap().to_owned();
+        Self { session, ..self }
     }
 
     /// A new conversation.
@@ -35,6 +45,19 @@ impl Page {
     /// Says something; `id` names the message when it is sent again.
     pub(crate) async fn say(&self, conversation: &str, id: &str, text: &str) -> Result<Value, String> {
         self.post(&format!("/c/{conversation}/say"), &json!({ "text": text, "id": id })).await
+    }
+
+    /// Says something, and sends a file along: its name, kind and content.
+    pub(crate) async fn send(
+        &self,
+        conversation: &str,
+        id: &str,
+        text: &str,
+        (name, kind, content): (&str, &str, &[u8]),
+    ) -> Result<Value, String> {
+        let file = json!({ "name": name, "kind": kind, "data": data_encoding::BASE64.encode(content) });
+        self.post(&format!("/c/{conversation}/say"), &json!({ "text": text, "id": id, "files": [file] }))
+            .await
     }
 
     /// Presses a button of a card.
@@ -87,8 +110,23 @@ impl Page {
         self.post(&format!("/c/{conversation}/say"), &body).await
     }
 
+    /// Looks at an address in another way than the page does; the status.
+    pub(crate) async fn looks(&self, method: &str, path: &str) -> u16 {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let request =
+            self.http.request(method, format!("{}{path}", self.base)).header("Cookie", &self.session);
+        request.send().await.unwrap().status().as_u16()
+    }
+
+    /// What the page allows a browser to fetch and to run.
+    pub(crate) async fn policy(&self) -> String {
+        let response = self.http.get(&self.base).send().await.unwrap();
+        response.headers()["content-security-policy"].to_str().unwrap().to_owned()
+    }
+
     async fn post(&self, path: &str, body: &Value) -> Result<Value, String> {
         let request = self.http.post(format!("{}{path}", self.base)).header("Origin", &self.base).json(body);
+        let request = request.header("Cookie", &self.session);
         let response =
             request.timeout(Duration::from_secs(10)).send().await.map_err(|error| error.to_string())?;
         let status = response.status();
@@ -104,7 +142,8 @@ impl Page {
     pub(crate) async fn entries(&self, conversation: &str) -> Result<Vec<Entry>, String> {
         let request =
             self.http.get(format!("{}/c/{conversation}/events", self.base)).timeout(Duration::from_secs(10));
-        let mut response = request.send().await.map_err(|error| error.to_string())?;
+        let mut response =
+            request.header("Cookie", &self.session).send().await.map_err(|error| error.to_string())?;
         let mut stream = String::new();
         while !stream.contains("event: synced") {
             let chunk =
