@@ -18,6 +18,7 @@ mod fail_over;
 mod failures;
 mod health;
 mod house;
+mod humans;
 mod migrate;
 mod obedient;
 mod page;

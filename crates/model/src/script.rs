@@ -15,8 +15,19 @@ const REGEX_BYTES_MAX: usize = 512 * 1024;
 const FUEL: u64 = 100_000;
 
 /// What can have happened last. The renderer writes one of these as `situation.last.kind`.
-const KINDS: [&str; 9] =
-    ["heard", "done", "failed", "unknown", "approved", "rejected", "answered", "lapsed", "said"];
+const KINDS: [&str; 11] = [
+    "heard",
+    "done",
+    "failed",
+    "unknown",
+    "approved",
+    "rejected",
+    "answered",
+    "lapsed",
+    "said",
+    "asked_back",
+    "handed_back",
+];
 /// The variables that a capture may not hide.
 const FACTS: [&str; 6] = ["agent", "last", "request", "requester", "events", "tools"];
 
@@ -26,7 +37,8 @@ const FACTS: [&str; 6] = ["agent", "last", "request", "requester", "events", "to
 /// help = "Try: deploy v1.4 to production."    # said when no rule fits
 ///
 /// [[rules]]
-/// on = "heard"               # what happened last: heard, done, failed, unknown, approved, rejected, answered, lapsed, said
+/// on = "heard"               # what happened last: heard, done, failed, unknown, approved, rejected, answered, lapsed, said,
+///                            # asked_back, handed_back
 /// tool = "lookup_order"      # only for this tool
 /// matches = '(?P<version>v[\d.]+)'    # only if the words match; named groups become variables
 /// when = "last.result.amount > 100"   # only if this holds; what does not exist does not hold

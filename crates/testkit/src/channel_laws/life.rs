@@ -20,7 +20,8 @@ pub async fn it_says_how_it_is(rig: Box<dyn Rig>) {
         bench.is(|state| *state == HealthState::Up).await;
     }
     bench.hears("Are you there?").await;
-    assert_eq!(bench.health.state(), HealthState::Up);
+    // On a busy machine one of several connections may be given up just then, and made again.
+    bench.is(|state| *state == HealthState::Up).await;
     assert_eq!(bench.channel.capabilities(), can, "what it can do is constant");
     bench.stop().await;
 }
