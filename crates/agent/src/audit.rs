@@ -178,9 +178,10 @@ pub fn hold_against(thread: &ThreadId, records: &[Record], marks: &[Mark]) -> He
     held
 }
 
-/// Which question an event says something about.
+/// Which question an event says something about. That it is asked again decides nothing.
 fn question(event: &Value) -> Option<QuestionId> {
-    event.get("question").and_then(Value::as_u64).map(|seq| QuestionId(Seq(seq)))
+    let asks = event.get("event").and_then(Value::as_str) == Some("asked_again");
+    event.get("question").filter(|_| !asks).and_then(Value::as_u64).map(|seq| QuestionId(Seq(seq)))
 }
 
 /// Names of arguments that people must not see, of a tool of an agent in a version; none where they are not known: then no argument
@@ -234,6 +235,7 @@ fn line(
     let mut by = of("by");
     if let (Value::Object(by), Some(member)) = (&mut by, event.get("member")) {
         by.insert("member".to_owned(), member.clone());
+        by.extend(event.get("instead_of").map(|member| ("instead_of".to_owned(), member.clone())));
     }
     let all = json!({
         "at": of("at"),
@@ -255,6 +257,9 @@ fn line(
         "from": of("address"),
         "decision": event.get("decision").map(|decision| told(decision, &shown)),
         "changed": changed,
+        "missing": of("missing"),
+        "deferring": of("deferring"),
+        "said": event.get("text"),
         "words": of("words"),
         "why": of("why"),
         "what": of("what"),
@@ -274,7 +279,7 @@ fn told(decision: &Value, shown: &dyn Fn(&Value) -> Option<Value>) -> Value {
                 let args = value.get("args").and_then(shown);
                 json!({ "arguments": args.unwrap_or_else(|| NOT_SHOWN.into()) })
             }
-            "reject" | "option" | "text" => value.clone(),
+            "reject" | "option" | "options" | "form" | "text" | "hand_back" => value.clone(),
             _ => NOT_SHOWN.into(),
         };
         (name.clone(), value)

@@ -1,11 +1,16 @@
 //! What an answer stands on: the log before it, and the card that it answers.
 
-use channel::Card;
+use channel::{Address, Card, DeliveryKey};
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{canonical::canonical, event::Record, id::ThreadId, id::sha256};
+use crate::{
+    canonical::canonical,
+    event::Record,
+    id::{QuestionId, ThreadId, sha256},
+    thread::Thread,
+};
 
 /// The chain over a log so far, as SHA-256: it begins with the thread's name, and each record is folded into what was there before,
 /// as canonical JSON of what was written, also by a newer build. So whoever changes one event changes the chain at all later ones.
@@ -47,6 +52,13 @@ impl Chain {
     pub fn hex(&self) -> String {
         HEXLOWER.encode(&self.0)
     }
+}
+
+/// The name of the card of a question that was sent to a place last, if one got there.
+pub fn card_at(thread: &Thread, question: QuestionId, at: &Address) -> Option<DeliveryKey> {
+    let cards = &thread.inquiry(question)?.cards;
+    let card = cards.iter().rev().find(|card| card.asked.at == *at && !card.lost)?;
+    Some(card.key(thread.id()))
 }
 
 /// SHA-256 of what a card showed, as canonical JSON of its title, text, fields and choices. What names the question, and where it

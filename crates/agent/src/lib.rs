@@ -56,7 +56,7 @@ pub use agent::Agent;
 pub use audit::{Held, Ledger, Mark, Secrets, decisions, hold_against};
 pub use calendar::{Days, Hours};
 pub use canonical::{args_hash, canonical};
-pub use chain::{Chain, shown};
+pub use chain::{Chain, card_at, shown};
 pub use decide::{Call, Step, decide, escalate, lost};
 pub use directory::{Desk, Directory, Member, Standing};
 pub use document::{Flaw, Source, parse, read, read_part, read_what_is_sound, schema_of};

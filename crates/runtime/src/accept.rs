@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use agent::{
     About, Arrival, Assigned, Event, HeardFile, Home, How, Named, QuestionId, Record, Route, Routed, Seq,
-    Taken, Thread, ThreadId, Tickets, admit, caused_by, code, goes_on, lost, means_a_question, naming, route,
-    sha256, short_code, shown, snapshot,
+    Taken, Thread, ThreadId, Tickets, admit, card_at, caused_by, code, goes_on, lost, means_a_question,
+    naming, route, sha256, short_code, shown, snapshot,
 };
 use async_trait::async_trait;
 use channel::{
@@ -236,9 +236,8 @@ impl Board {
     /// Notes with what somebody decided what the card showed that was sent to where they did.
     async fn note_what_was_shown(&self, thread: &Thread, event: &mut Event) -> Result<(), store::Error> {
         let Some((id, at, evidence)) = event.evidence() else { return Ok(()) };
-        let asked = thread.question(id).into_iter().flat_map(|question| &question.asked);
-        let Some((n, _)) = asked.enumerate().find(|(_, asked)| asked.at == *at) else { return Ok(()) };
-        let sent = match self.store.sent(SentQuery::Key(thread.id().delivery(id.0, n))).await {
+        let Some(card) = card_at(thread, id, at) else { return Ok(()) };
+        let sent = match self.store.sent(SentQuery::Key(card)).await {
             // What cannot be read keeps nobody from answering.
             Err(store::Error::Unreadable { .. }) => Vec::new(),
             sent => sent?,

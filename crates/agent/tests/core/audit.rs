@@ -1,9 +1,9 @@
 //! The audit: whatever is changed in a log or in a seal is found, and a line for each decision shows no secret.
 
 use agent::{
-    AgentRef, Author, Chain, Decision, Event, Evidence, Held, Home, How, Ledger, Mark, QuestionId, Record,
-    Refusal, Reply, Seal, SealKeys, Sealed, Seq, Thread, ThreadId, Version, Why, decisions, hold_against,
-    shown,
+    AgentRef, Answer, AskedAgain, Author, Ballot, Because, Chain, Decision, Deferral, Deferring, Event,
+    Evidence, Held, Home, How, Ledger, Mark, QuestionId, Record, Refusal, Reply, Seal, SealKeys, Sealed, Seq,
+    Thread, ThreadId, Version, Why, card_at, decisions, hold_against, shown,
 };
 use channel::{Card, CardState, Choice, Comment, Field, Style, Ticket};
 use proptest::{prelude::*, sample::Index};
@@ -35,8 +35,15 @@ fn held(records: &[Record], marks: &[Mark]) -> Held {
 
 fn said(words: &str) -> Record {
     let by = Author::Gateway;
-    let reply =
-        Reply { to: home(), in_reply_to: None, text: words.into(), files: Vec::new(), by, note: None };
+    let reply = Reply {
+        to: home(),
+        in_reply_to: None,
+        text: words.into(),
+        files: Vec::new(),
+        by,
+        note: None,
+        answers: None,
+    };
     Record::new(at(7), Event::Said(reply))
 }
 
@@ -425,6 +432,58 @@ fn every_decision_is_a_line_that_says_who_how_from_where_and_what() {
         assert_eq!(answered.pointer(path), Some(&expected), "{path} of {answered:#}");
     }
     assert!(!json!(all).to_string().contains("hunter2"));
+}
+
+#[test]
+fn votes_and_what_is_done_without_deciding_are_lines_and_asking_again_is_none() {
+    let mut story = Story::new(&[]);
+    let (id, _) = story.asks_approval("deploy", json!({ "version": "v1" }));
+    let asked = story.thread.question(id).unwrap();
+    let (first, last) = (asked.asked[0].clone(), asked.asked[1].clone());
+    assert_eq!(card_at(&story.thread, id, &first.at), Some(story.thread.id().delivery(id.0, 0)));
+    assert_eq!(card_at(&story.thread, id, &home()), None);
+    let again = AskedAgain {
+        question: id,
+        because: Because::Reminder(0),
+        asked: vec![last.clone(), first.clone()],
+        held: Vec::new(),
+        audience: Vec::new(),
+    };
+    let seq = story.write(Event::AskedAgain(again));
+    assert_eq!(
+        card_at(&story.thread, id, &first.at),
+        Some(story.thread.id().delivery(seq, 1)),
+        "the last one"
+    );
+    let Event::Answered(answer) = answered(id, Decision::Approve) else { panic!("no answer") };
+    let answer = Answer { instead_of: Some("ben".into()), ..answer };
+    story.write(Event::Voted(Ballot { answer, missing: "one more of operators must approve".into() }));
+    story.write(Event::Deferred(Deferral {
+        question: id,
+        by: proven("mail", "ben@corp.example"),
+        member: Some("ben".into()),
+        at: last.at,
+        message: None,
+        deferring: Deferring::AskedBack("Why?".into()),
+        words: "ask: Why?".into(),
+        how: How::Wrote,
+        evidence: Evidence { shown: Some("5a".into()), chain: None },
+    }));
+    let all = lines(&story);
+    let [voted, deferred] = &all[..] else { panic!("{all:#?}") };
+    for (line, path, expected) in [
+        (voted, "/outcome", json!("voted")),
+        (voted, "/decision", json!("approve")),
+        (voted, "/by/instead_of", json!("ben")),
+        (voted, "/missing", json!("one more of operators must approve")),
+        (deferred, "/outcome", json!("deferred")),
+        (deferred, "/deferring", json!({ "asked_back": "Why?" })),
+        (deferred, "/by/member", json!("ben")),
+        (deferred, "/shown", json!("5a")),
+    ] {
+        assert_eq!(line.pointer(path), Some(&expected), "{path} of {line:#}");
+    }
+    assert_eq!(hold_against(story.thread.id(), story.thread.records(), &[]).decisions, 2);
 }
 
 /// Without its agent nobody knows which arguments are secret, so none is in a line.
