@@ -22,7 +22,7 @@ use crate::{
 };
 
 pub(crate) use interaction::{
-    AGENT, ANSWER, ASK, COMMENT, FORM, PICK, PRESS, REQUEST, SHORTCUT, VALUE, WORDS, interaction, parts,
+    AGENT, ANSWER, ASK, COMMENT, FORM, PICK, PRESS, REQUEST, REST, SHORTCUT, VALUE, WORDS, interaction, parts,
 };
 pub(crate) use message::{deleted, message, updated};
 

@@ -17,8 +17,9 @@ use serde_json::Value;
 use serenity::{
     all::{ChannelId, MessageFlags, MessageId, MessageReference, MessageReferenceKind, Nonce},
     builder::{
-        CreateActionRow, CreateAllowedMentions, CreateEmbed, CreateInteractionResponseFollowup,
-        CreateInteractionResponseMessage, CreateMessage, EditInteractionResponse, EditMessage,
+        CreateActionRow, CreateAllowedMentions, CreateEmbed, CreateInteractionResponse,
+        CreateInteractionResponseFollowup, CreateInteractionResponseMessage, CreateMessage,
+        EditInteractionResponse, EditMessage,
     },
 };
 
@@ -86,6 +87,12 @@ pub(crate) fn draft(text: &str) -> Post {
 /// Whether a message of ours is what is left of a draft.
 pub(crate) fn is_draft(message: &Value) -> bool {
     text(message, &["content"]).is_some_and(|content| content.ends_with(DRAFT_SIGN))
+}
+
+/// The answer to an interaction, as Discord reads it.
+pub(crate) fn response(response: &CreateInteractionResponse) -> Value {
+    // What cannot be written can still be acknowledged.
+    serde_json::to_value(response).unwrap_or_else(|_| serde_json::json!({ "type": 6 }))
 }
 
 /// The name under which Discord takes a message once, for some minutes: at most 25 characters.
@@ -176,7 +183,8 @@ pub(crate) fn told(text: &str) -> CreateInteractionResponseMessage {
 #[cfg(test)]
 mod tests {
     use channel::{
-        Address, Card, CardState, ChannelName, Choice, Comment, Field, Input, Place, Style, Ticket, Timestamp,
+        Address, Card, CardState, ChannelName, Choice, Comment, Field, Input, InputKind, Place, Style,
+        Ticket, Timestamp,
     };
     use serde_json::json;
 
@@ -287,6 +295,67 @@ mod tests {
         let same = said(&Text { markdown: "so far\n\\-# …".into(), note: None });
         assert!(!is_draft(&json!({ "content": same[0].content })));
         assert!(markdown::chars(&draft(&"word ".repeat(2_000)).content) <= 2_000);
+    }
+
+    /// A card that asks by a form of these lines.
+    fn asking(form: Vec<Input>) -> Card {
+        let fill = Choice {
+            id: "fill".into(),
+            label: "Fill in…".into(),
+            style: Style::Primary,
+            comment: Comment::None,
+            form,
+            reply: None,
+        };
+        let (code, progress) = ("k3f".to_owned(), Some("Approved by @everyone *Ana*".to_owned()));
+        Card { code, progress, choices: vec![fill], free_text: false, ..card() }
+    }
+
+    fn kinds() -> Vec<Input> {
+        let list = |choices: &[&str]| choices.iter().map(|choice| (*choice).to_owned()).collect();
+        let of = |id: &str, kind, value: &str| Input { kind, ..Input::line(id, id, value) };
+        vec![
+            Input {
+                required: true,
+                hint: Some("as on the *door*".into()),
+                ..of("street", InputKind::Line, "")
+            },
+            of("notes", InputKind::Lines, ""),
+            of("amount", InputKind::Number, "120"),
+            of("odd", InputKind::Number, "many"),
+            of("express", InputKind::YesNo, "no"),
+            of("when", InputKind::Date, "2026-12-24"),
+            of("slot", InputKind::One(list(&["morning", "noon, sharp"])), "morning"),
+            of("extras", InputKind::Several(list(&["card", "gift"])), "card\ngift"),
+        ]
+    }
+
+    fn fill(card: &Card) -> Value {
+        form(&format!("form:fill:{}", card.ticket), Some(card)).unwrap()
+    }
+
+    #[test]
+    fn each_kind_of_line_is_filled_in_by_a_part_of_its_own_as_long_as_there_are_five() {
+        let (few, many) = (asking(kinds().split_off(3)), asking(kinds()));
+        insta::assert_json_snapshot!("kinds", [fill(&few), fill(&many)]);
+        insta::assert_json_snapshot!("called", json(Content::Card(many)));
+    }
+
+    /// What is more than a menu holds is written, and stands above the line.
+    #[test]
+    fn however_many_choices_there_are_none_is_lost() {
+        let many: Vec<String> = (1..=26).map(|n| format!("Release {n}")).collect();
+        let of = |kind| Input { kind, ..Input::line("a", "a", "Release 7") };
+        let parts = |kind| fill(&asking(vec![of(kind)]))["data"]["components"].clone();
+        let menu = parts(InputKind::One(many[..25].to_vec()));
+        assert_eq!((menu.as_array().unwrap().len(), &menu[0]["component"]["type"]), (1, &json!(3)));
+        for kind in [InputKind::One(many.clone()), InputKind::Several(many)] {
+            let written = parts(kind);
+            assert_eq!(written[0]["component"]["value"], "Release 7");
+            assert!(written[1]["content"].as_str().unwrap().contains("26 Release 26"), "{written:#}");
+        }
+        let long = parts(InputKind::One(vec!["x".repeat(101), "y".to_owned()]));
+        assert_eq!(long[0]["component"]["options"][0]["value"], "1");
     }
 
     #[test]

@@ -228,8 +228,8 @@ fn without_re(subject: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use channel::{
-        Address, Card, ChannelName, Choice, Comment, DeliveryKey, Field, File, Person, Place, Style, Ticket,
-        Verified,
+        Address, Card, ChannelName, Choice, Comment, DeliveryKey, Field, File, Input, InputKind, Person,
+        Place, Style, Ticket, Verified,
     };
 
     use super::*;
@@ -366,6 +366,56 @@ mod tests {
         let card = Card { choices: Vec::new(), free_text: true, fields: Vec::new(), ..card() };
         let outgoing = Outgoing { content: Content::Card(card), ..text("") };
         snapshot!("question", show(&mail(&outgoing, &attempt())));
+    }
+
+    #[test]
+    fn a_form_is_lines_to_reply_with() {
+        let list = |choices: &[&str]| choices.iter().map(|choice| (*choice).to_owned()).collect();
+        let of = |id: &str, kind, value: &str| Input { kind, ..Input::line(id, id, value) };
+        let form = vec![
+            Input {
+                label: "Street\u{202e}".into(),
+                required: true,
+                hint: Some("as on the <b>door</b>".into()),
+                ..of("street", InputKind::Line, "")
+            },
+            of("notes", InputKind::Lines, "two\nlines"),
+            of("amount", InputKind::Number, "120"),
+            of("express", InputKind::YesNo, "no"),
+            of("when", InputKind::Date, ""),
+            of("slot", InputKind::One(list(&["morning", "noon, sharp"])), "morning"),
+            of("parcels", InputKind::One(list(&["10", "5"])), ""),
+            of("extras", InputKind::Several(list(&["card", "gift"])), "card\ngift"),
+            of("odd", InputKind::Several(list(&["a, b", "c"])), "a, b\nc"),
+        ];
+        let fill = Choice {
+            id: "fill".into(),
+            label: "Fill in…".into(),
+            style: Style::Primary,
+            comment: Comment::None,
+            form,
+            reply: Some(String::new()),
+        };
+        let edit = Choice {
+            id: "edit".into(),
+            label: "Approve with changes…".into(),
+            form: vec![Input::line("amount", "amount", "120")],
+            reply: Some("approve".into()),
+            ..fill.clone()
+        };
+        let asked = Card { choices: vec![fill], fields: Vec::new(), text: String::new(), ..card() };
+        let mut guarded = Card { code: "k3f".into(), text: String::new(), ..card() };
+        guarded.fields.truncate(1);
+        guarded.progress = Some("Approved by <b>Ana</b>; one more must approve.".into());
+        guarded.choices.insert(1, edit);
+        for (name, card) in [("form", asked), ("form_of_an_approval", guarded)] {
+            let outgoing = Outgoing { content: Content::Card(card), ..text("") };
+            let mut settings = insta::Settings::clone_current();
+            settings.set_snapshot_path("../tests/encoded");
+            settings.set_prepend_module_to_snapshot(false);
+            settings.set_omit_expression(true);
+            settings.bind(|| insta::assert_snapshot!(name, show(&mail(&outgoing, &attempt()))));
+        }
     }
 
     #[test]

@@ -133,7 +133,8 @@ pub(crate) fn draft(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use channel::{
-        Address, Card, CardState, ChannelName, Choice, Comment, Field, Input, Place, Style, Ticket, Timestamp,
+        Address, Card, CardState, ChannelName, Choice, Comment, Field, Input, InputKind, Place, Style,
+        Ticket, Timestamp,
     };
 
     use super::*;
@@ -236,6 +237,86 @@ mod tests {
             assert!(addresses.contains(alive) && !draft(addresses).contains(alive), "{alive}");
         }
         assert_eq!(draft(addresses).replace('\u{2060}', ""), addresses, "it reads as it did");
+    }
+
+    /// A card that asks by a form of these lines.
+    fn asking(form: Vec<Input>) -> Card {
+        let fill = Choice {
+            id: "fill".into(),
+            label: "Fill in…".into(),
+            style: Style::Primary,
+            comment: Comment::None,
+            form,
+            reply: None,
+        };
+        let (code, progress) = ("k3f".to_owned(), Some("Approved by <!channel> *Ana*".to_owned()));
+        Card { code, progress, choices: vec![fill], free_text: false, ..card() }
+    }
+
+    fn kinds() -> Vec<Input> {
+        let list = |choices: &[&str]| choices.iter().map(|choice| (*choice).to_owned()).collect();
+        let of = |id: &str, kind, value: &str| Input { kind, ..Input::line(id, id, value) };
+        vec![
+            Input {
+                required: true,
+                hint: Some("as on the *door*".into()),
+                ..of("street", InputKind::Line, "")
+            },
+            of("notes", InputKind::Lines, ""),
+            of("amount", InputKind::Number, "120"),
+            of("odd", InputKind::Number, "many"),
+            of("express", InputKind::YesNo, "no"),
+            of("when", InputKind::Date, "2026-12-24"),
+            of("slot", InputKind::One(list(&["morning", "noon, sharp"])), "morning"),
+            of("extras", InputKind::Several(list(&["card", "gift"])), "card\ngift"),
+        ]
+    }
+
+    fn fill(card: &Card) -> serde_json::Value {
+        let (place, message) = ("T1/C1".to_owned(), "T1/C1/1.000001".to_owned());
+        let purpose = crate::decode::Purpose::Choice {
+            ticket: card.ticket.to_string(),
+            choice: "fill".into(),
+            place,
+            message,
+        };
+        serde_json::to_value(form(&purpose, Some(card))).unwrap()
+    }
+
+    #[test]
+    fn each_kind_of_line_is_filled_in_by_an_input_of_its_own() {
+        let asked = asking(kinds());
+        insta::assert_json_snapshot!("kinds", fill(&asked));
+        insta::assert_json_snapshot!("called", json(Content::Card(asked)));
+    }
+
+    /// What is more than an element holds is held by another; a label that is too long goes on below it.
+    #[test]
+    fn however_many_choices_there_are_none_is_lost() {
+        let many = |count: usize| (1..=count).map(|n| format!("Release {n}")).collect::<Vec<_>>();
+        let of = |kind| Input { kind, ..Input::line("a", "a", "Release 7") };
+        for (kind, element) in [
+            (InputKind::One(many(10)), "radio_buttons"),
+            (InputKind::One(many(11)), "static_select"),
+            (InputKind::One(many(100)), "static_select"),
+            (InputKind::One(many(101)), "plain_text_input"),
+            (InputKind::Several(many(10)), "checkboxes"),
+            (InputKind::Several(many(11)), "multi_static_select"),
+            (InputKind::Several(many(101)), "plain_text_input"),
+        ] {
+            let shown = fill(&asking(vec![of(kind)]));
+            let input = shown["blocks"].as_array().unwrap().last().unwrap();
+            assert_eq!(input["element"]["type"], element);
+            let last = if element == "plain_text_input" { "Release 101" } else { "Release 10" };
+            assert!(input.to_string().contains(last), "{input:#}");
+            assert!(input["element"].to_string().contains("initial"), "{input:#}");
+        }
+        let long = format!("{}end", "x".repeat(77));
+        let shown = fill(&asking(vec![of(InputKind::One(vec![long.clone(), "y".repeat(200)]))]));
+        let options = &shown["blocks"].as_array().unwrap().last().unwrap()["element"]["options"];
+        assert_eq!(options[0]["value"], long.as_str());
+        assert!(options[0]["description"]["text"].as_str().unwrap().ends_with("end"), "{options:#}");
+        assert_eq!(options[1]["value"], "2");
     }
 
     #[test]

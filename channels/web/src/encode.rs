@@ -3,8 +3,8 @@
 //! Invariant: only `html` of a message is markup, and it comes from `markdown`; every other text is shown as text.
 
 use channel::{
-    Card, CardState, ChannelName, Comment, Content, Entry, File, Input, Outgoing, Person, Said, Style,
-    Timestamp, inert,
+    Card, CardState, ChannelName, Comment, Content, Entry, File, Input, InputKind, Outgoing, Person, Said,
+    Style, Timestamp, inert,
 };
 use serde::Serialize;
 
@@ -49,11 +49,15 @@ struct Asked {
     #[serde(skip_serializing_if = "Option::is_none")]
     amends: Option<String>,
     ticket: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    code: String,
     title: String,
     text: String,
     fields: Vec<Row>,
     choices: Vec<Button>,
     free_text: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<String>,
     #[serde(flatten)]
     state: State,
     files: Vec<Link>,
@@ -79,6 +83,19 @@ struct Button {
 #[derive(Debug, Serialize)]
 struct Line {
     id: String,
+    label: String,
+    value: String,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    choices: Vec<Offer>,
+    required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+/// A choice of a line: what is shown, and what comes back.
+#[derive(Debug, Serialize)]
+struct Offer {
     label: String,
     value: String,
 }
@@ -169,11 +186,13 @@ fn asked(card: &Card, key: String, amends: Option<String>, files: Vec<Link>) -> 
         key,
         amends,
         ticket: card.ticket.to_string(),
+        code: if card.code.is_empty() { String::new() } else { format!("#{}", inert(&card.code)) },
         title: inert(&card.title),
         text: inert(&card.text),
         fields: fields.collect(),
         choices: choices.collect(),
         free_text: card.free_text,
+        progress: card.progress.as_deref().map(inert),
         state: match &card.state {
             CardState::Open { deadline } => State::Open { deadline: *deadline },
             CardState::Closed { how } => State::Closed { how: inert(how) },
@@ -183,7 +202,24 @@ fn asked(card: &Card, key: String, amends: Option<String>, files: Vec<Link>) -> 
 }
 
 fn line(input: &Input) -> Line {
-    Line { id: input.id.clone(), label: inert(&input.label), value: input.value.clone() }
+    let (kind, choices) = match &input.kind {
+        InputKind::Line => ("line", &[][..]),
+        InputKind::Lines => ("lines", &[][..]),
+        InputKind::Number => ("number", &[][..]),
+        InputKind::YesNo => ("yes_no", &[][..]),
+        InputKind::Date => ("date", &[][..]),
+        InputKind::One(choices) => ("one", choices.as_slice()),
+        InputKind::Several(choices) => ("several", choices.as_slice()),
+    };
+    Line {
+        id: input.id.clone(),
+        label: inert(&input.label),
+        value: input.value.clone(),
+        kind,
+        choices: choices.iter().map(|choice| Offer { label: inert(choice), value: choice.clone() }).collect(),
+        required: input.required,
+        hint: input.hint.as_deref().map(inert),
+    }
 }
 
 fn links(files: &[File]) -> Vec<Link> {
@@ -244,10 +280,26 @@ mod tests {
             form: Vec::new(),
             reply: None,
         };
+        let list = |choices: &[&str]| choices.iter().map(|choice| (*choice).to_owned()).collect();
+        let kinds = [
+            InputKind::Lines,
+            InputKind::Number,
+            InputKind::YesNo,
+            InputKind::One(list(&["a\u{202e}", "b"])),
+            InputKind::Several(list(&["<b>", "c, d"])),
+            InputKind::Date,
+        ];
+        let of = |(n, kind): (usize, InputKind)| Input {
+            kind,
+            required: n == 0,
+            hint: (n == 1).then(|| "hint\u{202e}".to_owned()),
+            ..Input::line(format!("line-{n}"), format!("Line {n}"), "")
+        };
+        let more = kinds.into_iter().enumerate().map(of);
         let line = Input::line("version", "version\u{202e}", "v1.4\u{200b}\r\n<b>");
         Content::Card(Card {
             ticket: Ticket::new("q1.abc"),
-            code: String::new(),
+            code: "k3f".to_owned(),
             title: "Approve: deploy".to_owned(),
             text: "Deploy <b>v1.4</b>?".to_owned(),
             fields: vec![Field {
@@ -256,12 +308,15 @@ mod tests {
             }],
             choices: vec![
                 choice("approve", Style::Primary, Comment::None),
-                Choice { form: vec![line], ..choice("edit", Style::Plain, Comment::None) },
+                Choice {
+                    form: std::iter::once(line).chain(more).collect(),
+                    ..choice("edit", Style::Plain, Comment::None)
+                },
                 choice("reject", Style::Danger, Comment::Optional),
                 choice("later", Style::Plain, Comment::None),
             ],
             free_text: true,
-            progress: None,
+            progress: Some("Approved by <b>Ana</b>\u{202e}".to_owned()),
             state,
         })
     }

@@ -8,7 +8,6 @@ use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Value, json};
-use serenity::builder::CreateInteractionResponse;
 
 use super::{
     fault::{Fault, limited},
@@ -329,14 +328,9 @@ impl Api {
     }
 
     /// Answers an interaction, within three seconds.
-    pub(crate) async fn respond(
-        &self,
-        id: &str,
-        token: &str,
-        response: &CreateInteractionResponse,
-    ) -> Result<(), Fault> {
+    pub(crate) async fn respond(&self, id: &str, token: &str, response: &Value) -> Result<(), Fault> {
         let path = format!("/interactions/{id}/{token}/callback");
-        let (what, body) = ("answer a gesture", Body::Json(written(response)?));
+        let (what, body) = ("answer a gesture", Body::Json(response.clone()));
         let route = format!("POST /interactions/{id}");
         self.call(Call { method: Method::POST, path, what, route, body, signed: false }).await.map(drop)
     }

@@ -15,7 +15,7 @@ use chat::{
     Known, Lanes, Seen,
     payload::{list, text},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use serenity::builder::{CreateInteractionResponse, CreateInteractionResponseMessage};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -395,7 +395,7 @@ impl Intake {
                 }
             }
             Via::Http(tell) => {
-                let _ = tell.send(serde_json::to_value(&response).unwrap_or_else(|_| json!({ "type": 6 })));
+                let _ = tell.send(response);
             }
         }
         Answer::Taken
@@ -407,7 +407,7 @@ impl Intake {
         mut gesture: Gesture,
         (id, token): (&str, &str),
         began: Instant,
-    ) -> Option<CreateInteractionResponse> {
+    ) -> Option<Value> {
         self.client.note_gesture(&gesture.user, id, token);
         if gesture.inbound.ticket.is_some() {
             gesture.inbound.from.roles = self.roles(&gesture).await;
@@ -437,10 +437,10 @@ impl Intake {
             return Some(encode::notice(&format!("This could not be taken: {}.", error.what)));
         }
         Some(match gesture.reply {
-            Reply::Nothing | Reply::Received => CreateInteractionResponse::Acknowledge,
+            Reply::Nothing | Reply::Received => encode::response(&CreateInteractionResponse::Acknowledge),
             Reply::Later { .. } => {
                 let nothing_yet = CreateInteractionResponseMessage::new().allowed_mentions(encode::nobody());
-                CreateInteractionResponse::Defer(nothing_yet)
+                encode::response(&CreateInteractionResponse::Defer(nothing_yet))
             }
             Reply::Below => encode::notice("I am on it, and answer below that message."),
         })
@@ -484,7 +484,7 @@ impl Intake {
     }
 
     /// A form. What stands in it comes from the gateway's own log, not from the message that was pressed.
-    async fn form(&self, form: Form) -> Option<CreateInteractionResponse> {
+    async fn form(&self, form: Form) -> Option<Value> {
         let (kind, _, name) = decode::parts(&form.id)?;
         let prepared = async {
             if let (decode::ASK, Some(quoted)) = (kind, &form.quoted) {

@@ -26,6 +26,8 @@ pub(crate) const ASK: &str = "ask";
 pub(crate) const COMMENT: &str = "comment";
 pub(crate) const WORDS: &str = "words";
 pub(crate) const VALUE: &str = "value:";
+/// The input that takes the lines which have none of their own: `id: value`.
+pub(crate) const REST: &str = "rest";
 /// The option of a command that says what is wanted, and the one that says of whom.
 pub(crate) const REQUEST: &str = "request";
 pub(crate) const AGENT: &str = "agent";
@@ -45,6 +47,32 @@ pub(crate) fn parts(id: &str) -> Option<(&str, &str, &str)> {
     let (kind, rest) = id.split_once(':')?;
     let (choice, ticket) = rest.rsplit_once(':')?;
     Some((kind, choice, ticket))
+}
+
+/// Lines `id: value`, as they were written; one that begins none goes on with the one above it.
+fn lines(text: &str) -> BTreeMap<String, String> {
+    let mut values: BTreeMap<String, String> = BTreeMap::new();
+    let mut last = String::new();
+    for line in text.lines() {
+        let begins = line.split_once(':').filter(|(id, _)| !id.trim().is_empty());
+        match begins {
+            Some((id, value)) => {
+                last = id.trim().to_owned();
+                let value = value.trim();
+                // One that is there twice is no clear value any more: whoever judges it sees both.
+                let same = values.entry(last.clone());
+                same.and_modify(|before| *before = format!("{before}\n{value}")).or_insert(value.to_owned());
+            }
+            None if line.trim().is_empty() => {}
+            None => {
+                if let Some(value) = values.get_mut(&last) {
+                    value.push('\n');
+                    value.push_str(line);
+                }
+            }
+        }
+    }
+    values
 }
 
 /// Reads what a button, a menu, a form or a command brings. `quoted` is what was kept when a form about a message was opened.
@@ -147,10 +175,11 @@ impl Scene<'_> {
         match id {
             Some((FORM, choice, code)) => {
                 let comment = values.remove(COMMENT).filter(|comment| !comment.is_empty());
+                let rest = values.remove(REST).unwrap_or_default();
                 let values = values
                     .into_iter()
-                    .filter_map(|(id, value)| Some((id.strip_prefix(VALUE)?.to_owned(), value)))
-                    .collect();
+                    .filter_map(|(id, value)| Some((id.strip_prefix(VALUE)?.to_owned(), value)));
+                let values = values.chain(lines(&rest)).collect();
                 let body = Body::Press { choice: choice.to_owned(), comment, values };
                 self.about_card(self.gesture(who, &self.spot, body, Reply::Received), code)
             }
@@ -203,8 +232,9 @@ impl Scene<'_> {
             rows.iter().flat_map(|row| list(row, &["components"]).iter().chain(row.get("component")));
         let read = |input: &Value| {
             let id = text(input, &["custom_id"])?;
-            let value = input.get("value").and_then(Value::as_str).unwrap_or_default();
-            Some((id.to_owned(), bounded(value.to_owned(), max)))
+            let chosen: Vec<&str> = list(input, &["values"]).iter().filter_map(Value::as_str).collect();
+            let value = text(input, &["value"]).map_or_else(|| chosen.join("\n"), str::to_owned);
+            Some((id.to_owned(), bounded(value, max)))
         };
         inputs.take(VALUES_MAX).filter_map(read).collect()
     }
@@ -264,5 +294,20 @@ impl Scene<'_> {
         let quoted = format!("{author}: {}", clip(&said, QUOTED_CHARS_MAX));
         let id = format!("{ASK}::{message}");
         Decoded::Form(Box::new(Form { id, spot: self.spot.clone(), root: None, quoted: Some(quoted) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_form_are_read_as_they_were_written() {
+        let text = "a: 1\n\nb:\n two words: x\nc: one\ntwo\n: none\na: 2\n";
+        let read = lines(text);
+        let wanted = [("a", "1\n2"), ("b", ""), ("two words", "x"), ("c", "one\ntwo\n: none")];
+        let wanted = wanted.map(|(id, value)| (id.to_owned(), value.to_owned()));
+        assert_eq!(read, BTreeMap::from(wanted));
+        assert_eq!(lines("no line at all"), BTreeMap::new());
     }
 }

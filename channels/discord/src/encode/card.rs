@@ -48,12 +48,18 @@ pub(super) fn post(card: &Card) -> Post {
             if !whole {
                 shown.push_str("\n**This is only a part: the whole of it is in the file above.**");
             }
+            if let Some(progress) = &card.progress {
+                shown.push_str(&format!("\n\n**{}**", inert(&clip(progress, 300))));
+            }
             // Discord shows the time as it is where the reader is.
-            shown.push_str(&format!("\n-# open until <t:{}:f>", deadline.as_second()));
+            shown.push_str(&format!("\n-# {}open until <t:{}:f>", code(card, " · "), deadline.as_second()));
             (WAITS, rows(card))
         }
         CardState::Closed { how } => {
             shown.push_str(&format!("\n\n**{}**", inert(&clip(how, 300))));
+            if !card.code.is_empty() {
+                shown.push_str(&format!("\n-# {}", code(card, "")));
+            }
             (OVER, Vec::new())
         }
     };
@@ -62,6 +68,15 @@ pub(super) fn post(card: &Card) -> Post {
         .description(shown.trim())
         .colour(colour);
     Post { content: String::new(), embed: Some(embed), rows }
+}
+
+/// What the question is called, if it has a name, with this behind it.
+fn code(card: &Card, behind: &str) -> String {
+    if card.code.is_empty() {
+        String::new()
+    } else {
+        format!("{}{behind}", inert(&format!("#{}", clip(&card.code, 20))))
+    }
 }
 
 /// The whole of a card's text and arguments, where they do not fit into it.

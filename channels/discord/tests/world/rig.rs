@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use channel::{Channel, ChannelName, Place};
 use channel_discord::Discord;
-use serde_json::json;
+use serde_json::{Value, json};
 use simulator::discord::{Click, Control, Discord as Simulated, Message};
 use testkit::channel_laws::{Gesture, Rig, Shown};
 
@@ -73,13 +73,21 @@ impl Person {
         id
     }
 
-    /// Sends off the form that opens.
-    async fn submits(&self, values: &[(&str, &str)]) {
+    /// The form that opens.
+    async fn form(&self) -> Value {
         let began = Instant::now();
-        while self.control.view(ANA).await.unwrap().is_none() {
+        loop {
+            if let Some(form) = self.control.view(ANA).await.unwrap() {
+                return form;
+            }
             assert!(began.elapsed() < SOON, "no form opened");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Sends off the form that opens.
+    async fn submits(&self, values: &[(&str, &str)]) {
+        self.form().await;
         let submitted = self.control.submit(ANA, values).await.unwrap();
         assert_eq!(submitted.outcome, "sent", "{submitted:?}");
     }
@@ -201,9 +209,32 @@ impl Rig for Person {
 
     async fn fills(&self, place: &Place, card: &Shown, choice: &str, lines: &[(&str, &str)]) {
         self.presses(place, card, choice).await;
-        let inputs: Vec<(String, &str)> =
-            lines.iter().map(|(id, value)| (format!("value:{id}"), *value)).collect();
-        let inputs: Vec<(&str, &str)> = inputs.iter().map(|(id, value)| (id.as_str(), *value)).collect();
+        let form = self.form().await;
+        let parts: Vec<&Value> =
+            form["components"].as_array().unwrap().iter().map(|part| &part["component"]).collect();
+        let part = |id: &str| parts.iter().find(|part| part["custom_id"] == id);
+        let mut rest = part("rest").map(|part| part["value"].as_str().unwrap_or_default().to_owned());
+        let mut inputs = Vec::new();
+        for (id, value) in lines {
+            if part(&format!("value:{id}")).is_some() {
+                inputs.push((format!("value:{id}"), (*value).to_owned()));
+                continue;
+            }
+            // What has no part of its own is a line of the last one, with the lines that go on with it.
+            let text = rest.as_mut().unwrap_or_else(|| panic!("there is no line for {id}"));
+            let mut kept = Vec::new();
+            let mut ours = false;
+            for line in text.lines() {
+                ours = line.starts_with(&format!("{id}:")) || ours && !line.contains(':');
+                if !ours {
+                    kept.push(line);
+                }
+            }
+            *text = format!("{}\n{id}: {value}", kept.join("\n"));
+        }
+        inputs.extend(rest.map(|rest| ("rest".to_owned(), rest)));
+        let inputs: Vec<(&str, &str)> =
+            inputs.iter().map(|(id, value)| (id.as_str(), value.as_str())).collect();
         self.submits(&inputs).await;
     }
 

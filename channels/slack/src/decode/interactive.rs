@@ -212,8 +212,12 @@ impl Scene<'_> {
         let max = self.reader.settings.limits.text_bytes;
         let read = |(block, elements): (&String, &Value)| {
             let element = elements.get(block)?;
-            let value = element.get("value").and_then(Value::as_str).unwrap_or_default();
-            Some((block.clone(), bounded(value.to_owned(), max)))
+            let one = ["value", "selected_date"].into_iter().find_map(|key| text(element, &[key]));
+            let one = one.or_else(|| text(element, &["selected_option", "value"]));
+            let several = list(element, &["selected_options"]);
+            let several: Vec<&str> = several.iter().filter_map(|option| text(option, &["value"])).collect();
+            let value = one.map_or_else(|| several.join("\n"), str::to_owned);
+            Some((block.clone(), bounded(value, max)))
         };
         blocks.into_iter().flatten().take(VALUES_MAX).filter_map(read).collect()
     }

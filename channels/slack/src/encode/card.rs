@@ -51,14 +51,21 @@ pub(super) fn post(card: &Card) -> Post {
     blocks.append(&mut rich::blocks(&pieces));
     match &card.state {
         CardState::Open { deadline } => {
+            if let Some(progress) = &card.progress {
+                let progress = vec![Run::bold(clip(&channel::inert(progress), 1_000))];
+                blocks.append(&mut rich::blocks(&[Piece::Paragraph(progress)]));
+            }
             let buttons = buttons(card);
             blocks
                 .extend(buttons.chunks(BUTTONS_MAX).map(|some| SlackActionsBlock::new(some.to_vec()).into()));
-            blocks.push(note_block(&format!("open until {:.0}", deadline)));
+            blocks.push(note_block(&format!("{}open until {deadline:.0}", code(card, " · "))));
         }
         CardState::Closed { how } => {
             let how = vec![Piece::Paragraph(vec![Run::bold(clip(&channel::inert(how), 2_000))])];
             blocks.append(&mut rich::blocks(&how));
+            if !card.code.is_empty() {
+                blocks.push(note_block(&code(card, "")));
+            }
         }
     }
     let text = match &card.state {
@@ -84,6 +91,11 @@ fn fits(card: &Card) -> bool {
     let chars = |text: &str| channel::inert(text).chars().count() + 8;
     let fields: usize = card.fields.iter().map(|field| chars(&field.label) + chars(&field.value)).sum();
     chars(&card.text) + fields <= CARD_CHARS_MAX
+}
+
+/// What the question is called, if it has a name, with this behind it.
+fn code(card: &Card, behind: &str) -> String {
+    if card.code.is_empty() { String::new() } else { format!("#{}{behind}", clip(&card.code, 20)) }
 }
 
 fn header(title: &str) -> SlackBlock {

@@ -197,12 +197,14 @@ function card(entry, place) {
   const heading = `card-${place}-${entry.id}`;
   const open = entry.state === 'open';
   const state = open ? el('span', { class: 'state', 'data-deadline': entry.deadline }, until(entry.deadline)) : el('span', { class: 'state' }, 'closed');
+  const code = entry.code ? el('span', { class: 'code', 'data-testid': 'code' }, entry.code) : null;
   const rows = entry.fields.map((field) => el('div', {}, el('dt', {}, field.label), el('dd', {}, field.value)));
   const body = [
-    el('header', {}, el('h3', { id: heading }, entry.title), state),
+    el('header', {}, ...[el('h3', { id: heading }, entry.title), code, state].filter(Boolean)),
     entry.text ? el('p', { class: 'asked' }, entry.text) : null,
     rows.length ? el('dl', { class: 'fields' }, ...rows) : null,
     shownFiles(entry.files, place),
+    open && entry.progress ? el('p', { class: 'progress', 'data-testid': 'progress' }, entry.progress) : null,
     open ? answering(entry, place) : ending(entry),
   ];
   return el('article', { class: 'card', 'data-testid': 'card', 'data-state': entry.state, 'aria-labelledby': heading }, ...body.filter(Boolean));
@@ -225,7 +227,7 @@ function answering(entry, place) {
   const words = entry.free_text ? box({ 'data-testid': 'answer', placeholder: 'Your answer' }) : null;
   const outcome = el('p', { class: 'outcome', role: 'status', tabindex: '-1' });
   const form = el('form', { class: 'answer' });
-  const controls = () => form.querySelectorAll('button, textarea');
+  const controls = () => form.querySelectorAll('button, textarea, input, select');
   const idle = (text, bad) => {
     controls().forEach((control) => (control.disabled = false));
     outcome.textContent = text;
@@ -280,21 +282,53 @@ function answering(entry, place) {
 /** What a choice asks for before it is pressed: a line for each, with what stands there now. */
 function filling(choice, place, send) {
   if (place.dataset.choice === choice.id) return closeForm(place);
-  const inputs = choice.form.map((line) => {
-    const area = box({ 'data-testid': `input-${line.id}` });
-    area.value = line.value;
-    return { line, area, shown: area.value };
-  });
-  const lines = inputs.map(({ line, area }) => el('label', {}, line.label, area));
-  // A browser shows line breaks in its own way; what nobody changed goes back as it came.
-  const values = () => Object.fromEntries(inputs.map(({ line, area, shown }) => [line.id, area.value === shown ? line.value : area.value]));
+  const controls = choice.form.map(control);
+  const values = () => Object.fromEntries(controls.map((one) => [one.id, one.value()]));
   const go = el('button', { type: 'button', class: 'primary', 'data-testid': `send-${choice.id}`, onclick: () => send(values()) }, choice.label.replace(/…$/, ''));
   const no = el('button', { type: 'button', class: 'plain', onclick: () => closeForm(place) }, 'Cancel');
   place.dataset.choice = choice.id;
   place.className = 'filling';
-  place.replaceChildren(...lines, el('div', { class: 'buttons' }, go, no));
-  inputs.forEach(({ area }) => grow(area));
-  inputs[0].area.focus();
+  place.replaceChildren(...controls.map((one) => one.shown), el('div', { class: 'buttons' }, go, no));
+  place.querySelectorAll('textarea').forEach(grow);
+  place.querySelector('textarea, input, select').focus();
+}
+
+/** A line of a form as an element that fits what it takes, and how to read it. Nothing is refused here: the gateway judges. */
+function control(line) {
+  const name = `line-${newId()}`;
+  const label = line.required ? `${line.label} (needed)` : line.label;
+  const hint = line.hint ? el('small', { id: `${name}-hint`, class: 'hint' }, line.hint) : null;
+  const shared = { 'data-testid': `input-${line.id}`, 'aria-required': line.required || null, 'aria-describedby': hint && hint.id };
+  const standing = line.value.split('\n');
+  const day = /^(\d{4}-\d\d-\d\d)?$/;
+
+  const group = (type, choices) => {
+    const boxes = choices.map((choice) => {
+      const input = el('input', { type, name, value: choice.value, 'data-testid': `input-${line.id}-${choice.value}` });
+      input.checked = standing.includes(choice.value);
+      return input;
+    });
+    const options = boxes.map((input, n) => el('label', { class: 'option' }, input, el('span', {}, choices[n].label)));
+    const shown = el('fieldset', type === 'radio' ? { ...shared, role: 'radiogroup' } : { ...shared, 'aria-required': null }, el('legend', {}, label), hint, ...options);
+    return { id: line.id, shown, value: () => boxes.filter((input) => input.checked).map((input) => input.value).join('\n') };
+  };
+  const written = (input) => {
+    input.value = line.value;
+    // A browser shows line breaks in its own way; what nobody changed goes back as it came.
+    const first = input.value;
+    return { id: line.id, shown: el('label', {}, label, hint, input), value: () => (input.value === first ? line.value : input.value) };
+  };
+
+  if (line.kind === 'yes_no') return group('radio', [{ label: 'yes', value: 'yes' }, { label: 'no', value: 'no' }]);
+  if (line.kind === 'several') return group('checkbox', line.choices);
+  if (line.kind === 'one' && line.choices.length <= 6) return group('radio', line.choices);
+  if (line.kind === 'one') {
+    const options = [el('option', { value: '' }, ''), ...line.choices.map((choice) => el('option', { value: choice.value }, choice.label))];
+    return written(el('select', shared, ...options));
+  }
+  if (line.kind === 'date' && day.test(line.value)) return written(el('input', { ...shared, type: 'date' }));
+  if (line.kind === 'number') return written(el('input', { ...shared, type: 'text', inputmode: 'decimal', autocomplete: 'off' }));
+  return written(box(line.kind === 'lines' ? { ...shared, rows: '4' } : shared));
 }
 
 function closeForm(place) {

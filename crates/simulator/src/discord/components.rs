@@ -206,6 +206,18 @@ impl Check<'_> {
                 self.faults.add(&format!("{at}.{name}"), "NUMBER_TYPE_MAX", &words);
             }
         }
+        if self.what == For::Modal {
+            // <https://discord.com/developers/docs/components/reference#string-select>
+            if select.get("disabled") == Some(&json!(true)) {
+                let words = "A component of a modal cannot be disabled";
+                self.faults.add(&format!("{at}.disabled"), "COMPONENT_DISABLED_IN_MODAL", words);
+            }
+            let required = select.get("required") != Some(&json!(false));
+            if required && select.get("min_values").and_then(Value::as_u64) == Some(0) {
+                let words = "min_values must be at least 1 where an answer is required";
+                self.faults.add(&format!("{at}.min_values"), "NUMBER_TYPE_MIN", words);
+            }
+        }
         if kind(select) != 3 {
             return;
         }
@@ -225,6 +237,12 @@ impl Check<'_> {
                 self.faults.add(&format!("{at}.value"), "SELECT_COMPONENT_OPTION_VALUE_DUPLICATED", words);
             }
             values.push(value);
+        }
+        let most = select.get("max_values").and_then(Value::as_u64).unwrap_or(1);
+        let standing = options.iter().filter(|option| option.get("default") == Some(&json!(true)));
+        if standing.count() as u64 > most {
+            let words = "More options are chosen at first than may be chosen";
+            self.faults.add(&format!("{at}.options"), "SELECT_COMPONENT_TOO_MANY_DEFAULT_VALUES", words);
         }
     }
 

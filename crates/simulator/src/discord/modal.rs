@@ -86,14 +86,30 @@ fn filled_in(
         }
         3 | 5..=8 => {
             let name = component.get("custom_id").and_then(Value::as_str).unwrap_or_default();
+            let options = component.get("options").and_then(Value::as_array);
             let chosen = match values.get(name) {
                 Some(Value::Array(list)) => list.clone(),
+                // Several are named one a line.
+                Some(Value::String(lines)) => lines.lines().map(Value::from).collect(),
                 Some(one) => vec![one.clone()],
-                None => Vec::new(),
+                None => {
+                    let stands = |option: &&Value| option.get("default") == Some(&json!(true));
+                    let standing = options.into_iter().flatten().filter(stands);
+                    standing.filter_map(|option| option.get("value").cloned()).collect()
+                }
             };
             let required = component.get("required") != Some(&json!(false));
+            let bound = |name: &str| component.get(name).and_then(Value::as_u64).unwrap_or(1);
+            let count = chosen.len() as u64;
+            let known = |value: &Value| {
+                options.is_none_or(|options| options.iter().any(|option| option.get("value") == Some(value)))
+            };
             if required && chosen.is_empty() {
                 errors.insert(name.to_owned(), json!("This field is required"));
+            } else if count > bound("max_values") || count > 0 && count < bound("min_values") {
+                errors.insert(name.to_owned(), json!("So many cannot be chosen"));
+            } else if !chosen.iter().all(known) {
+                errors.insert(name.to_owned(), json!("There is no such choice"));
             }
             Some(json!({"type": kind, "id": id, "custom_id": name, "values": chosen}))
         }

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use check::Check;
-pub(crate) use elements::input_state;
+pub(crate) use elements::{chosen, input_state, is_day, is_number};
 
 /// The most blocks of a message.
 const IN_A_MESSAGE: usize = 50;

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{
     args::Args,
-    blocks::input_state,
+    blocks::{chosen, input_state, is_day, is_number},
     deliveries::Kind,
     effect::Outcome,
     ids,
@@ -352,6 +352,25 @@ fn state(view: &View, values: &BTreeMap<String, String>) -> Value {
     Value::Object(all)
 }
 
+/// What an input that is no text does not take.
+fn refused_by_element(element: &Value, filled: &str) -> Option<String> {
+    let several = ["multi_static_select", "checkboxes"];
+    match element.get("type").and_then(Value::as_str).unwrap_or_default() {
+        "number_input" if !is_number(filled) => Some("Please enter a number.".to_owned()),
+        "datepicker" if !is_day(filled) => Some("Please choose a date.".to_owned()),
+        kind @ ("static_select" | "radio_buttons" | "multi_static_select" | "checkboxes") => {
+            match chosen(element, filled) {
+                Ok(options) if options.len() > 1 && !several.contains(&kind) => {
+                    Some("Only one can be chosen.".to_owned())
+                }
+                Ok(_) => None,
+                Err(why) => Some(why),
+            }
+        }
+        _ => None,
+    }
+}
+
 /// What Slack's own client does not send off: empty fields that are needed, texts too short or too long.
 fn refused_by_client(view: &View, values: &BTreeMap<String, String>) -> Value {
     let mut refused = Map::new();
@@ -359,8 +378,8 @@ fn refused_by_client(view: &View, values: &BTreeMap<String, String>) -> Value {
         let id = block.get("block_id").and_then(Value::as_str).unwrap_or_default();
         let Some(element) = block.get("element") else { continue };
         let optional = block.get("optional") == Some(&json!(true));
-        let initial =
-            ["initial_value", "initial_option", "initial_options"].iter().any(|it| element.get(it).is_some());
+        let initial = ["initial_value", "initial_option", "initial_options", "initial_date"];
+        let initial = initial.iter().any(|it| element.get(it).is_some());
         let filled = values.get(id).map(String::as_str).unwrap_or_default();
         let count = filled.chars().count() as u64;
         let bound = |name: &str| element.get(name).and_then(Value::as_u64);
@@ -370,6 +389,10 @@ fn refused_by_client(view: &View, values: &BTreeMap<String, String>) -> Value {
             refused.insert(id.to_owned(), json!("This is too long."));
         } else if !filled.is_empty() && bound("min_length").is_some_and(|least| count < least) {
             refused.insert(id.to_owned(), json!("This is too short."));
+        } else if !filled.is_empty()
+            && let Some(why) = refused_by_element(element, filled)
+        {
+            refused.insert(id.to_owned(), json!(why));
         }
     }
     Value::Object(refused)

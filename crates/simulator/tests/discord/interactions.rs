@@ -166,3 +166,41 @@ async fn a_modal_is_opened_filled_in_and_sent_off() -> Result<(), Failure> {
     assert!(app.control.view(ANA).await?.is_none());
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_menu_of_a_modal_is_chosen_from() -> Result<(), Failure> {
+    let app = App::new().await?;
+    let message = card(&app).await?;
+    let mut link = app.link().await?;
+    app.control.click(&Click::on(ANA, &message, "yes")).await?;
+    let click = link.event("INTERACTION_CREATE").await?;
+    let option = |value: &str, stands: bool| json!({"label": value, "value": value, "default": stands});
+    let menu = |id: &str, stands: &[bool], more: Value| {
+        let options: Vec<Value> =
+            ["a", "b, c", "d"].iter().zip(stands).map(|(value, stands)| option(value, *stands)).collect();
+        let mut menu = json!({"type": 3, "custom_id": id, "options": options});
+        if let (Some(menu), Some(more)) = (menu.as_object_mut(), more.as_object()) {
+            menu.extend(more.clone());
+        }
+        json!({"type": 18, "label": id, "component": menu})
+    };
+    let modal = |parts: Value| json!({"type": 9, "data": {"custom_id": "form", "title": "Which?", "components": parts}});
+    for (menu, why) in [
+        (menu("one", &[true, true, false], json!({})), "more stand there than may be chosen"),
+        (menu("one", &[false; 3], json!({"min_values": 0})), "none, where one is required"),
+        (menu("one", &[false; 3], json!({"disabled": true})), "disabled"),
+    ] {
+        assert_eq!(answer(&app, &click, modal(json!([menu]))).await?.code(), (400, 50035), "{why}");
+    }
+    let two = json!({"required": false, "min_values": 0, "max_values": 2});
+    let parts = [menu("one", &[false; 3], json!({})), menu("some", &[true, false, true], two)];
+    answer(&app, &click, modal(json!(parts))).await?.ok()?;
+    for filled in [&[][..], &[("one", "e")], &[("one", "a\nd")], &[("one", "a"), ("some", "a\nb, c\nd")]] {
+        assert_eq!(app.control.submit(ANA, filled).await?.outcome, "refused", "{filled:?}");
+    }
+    assert_eq!(app.control.submit(ANA, &[("one", "b, c")]).await?.outcome, "sent");
+    let submitted = link.event("INTERACTION_CREATE").await?;
+    assert_eq!(submitted["data"]["components"][0]["component"]["values"], json!(["b, c"]));
+    assert_eq!(submitted["data"]["components"][1]["component"]["values"], json!(["a", "d"]));
+    Ok(())
+}

@@ -116,6 +116,97 @@ async fn a_modal_is_pushed_updated_and_closed() -> Result<(), Failure> {
     Ok(())
 }
 
+/// A block with an input of this kind, named as its kind is.
+fn input(kind: &str, more: &Value) -> Value {
+    let mut element = json!({"type": kind, "action_id": kind});
+    if let (Some(element), Some(more)) = (element.as_object_mut(), more.as_object()) {
+        element.extend(more.clone());
+    }
+    json!({"type": "input", "block_id": kind, "optional": true, "label": {"type": "plain_text", "text": kind}, "element": element})
+}
+
+fn options(values: &[&str]) -> Vec<Value> {
+    values
+        .iter()
+        .map(|value| json!({"text": {"type": "plain_text", "text": value}, "value": value}))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_days_and_choices_are_filled_in() -> Result<(), Failure> {
+    let app = App::new().await?;
+    let mut link = app.link().await?;
+    let trigger = trigger(&app, &mut link).await?;
+    let (some, first) = (options(&["a", "b, c", "d"]), options(&["a"]));
+    let mut view = modal();
+    view["blocks"] = json!([
+        input("number_input", &json!({"is_decimal_allowed": true, "initial_value": "1.5"})),
+        input("datepicker", &json!({"initial_date": "2026-02-28"})),
+        input("radio_buttons", &json!({"options": some})),
+        input("checkboxes", &json!({"options": some, "initial_options": first})),
+        input("multi_static_select", &json!({"options": some})),
+    ]);
+    app.call("views.open", json!({"trigger_id": trigger, "view": view})).await?;
+    for (block, filled) in [
+        ("number_input", "many"),
+        ("datepicker", "2026-02-30"),
+        ("datepicker", "soon"),
+        ("radio_buttons", "e"),
+        ("radio_buttons", "a\nd"),
+        ("checkboxes", "a\ne"),
+    ] {
+        let refused = app.control.submit("U0ANA0001", &[(block, filled)]).await?;
+        assert_eq!(refused.outcome, "refused", "{block}: {filled}");
+        assert!(refused.errors.contains_key(block), "{refused:?}");
+    }
+    let control = app.control.clone();
+    let filled = [("radio_buttons", "b, c"), ("multi_static_select", "b, c\nd")];
+    let sent = tokio::spawn(async move { control.submit("U0ANA0001", &filled).await });
+    let envelope = link.next().await?;
+    let values = &envelope["payload"]["view"]["state"]["values"];
+    assert_eq!(values["number_input"]["number_input"], json!({"type": "number_input", "value": "1.5"}));
+    assert_eq!(
+        values["datepicker"]["datepicker"],
+        json!({"type": "datepicker", "selected_date": "2026-02-28"})
+    );
+    assert_eq!(values["radio_buttons"]["radio_buttons"]["selected_option"], some[1]);
+    assert_eq!(values["checkboxes"]["checkboxes"]["selected_options"], json!(first));
+    assert_eq!(values["multi_static_select"]["multi_static_select"]["selected_options"], json!(some[1..]));
+    link.ack(&envelope, None).await?;
+    assert_eq!(sent.await??.outcome, "closed");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inputs_of_a_modal_are_checked() -> Result<(), Failure> {
+    let app = App::new().await?;
+    let mut link = app.link().await?;
+    let trigger = trigger(&app, &mut link).await?;
+    let (some, other) = (options(&["a", "b"]), options(&["c"]));
+    for (block, fault) in [
+        (
+            input("number_input", &json!({"is_decimal_allowed": true, "initial_value": "many"})),
+            "must be a number",
+        ),
+        (input("datepicker", &json!({"initial_date": "2026-13-01"})), "must be a date"),
+        (
+            input("radio_buttons", &json!({"options": some, "initial_option": other[0]})),
+            "none of the options",
+        ),
+        (
+            input("checkboxes", &json!({"options": options(&["x"; 1]), "initial_options": other})),
+            "none of the options",
+        ),
+    ] {
+        let mut view = modal();
+        view["blocks"] = json!([block]);
+        let answer = app.call("views.open", json!({"trigger_id": trigger, "view": view})).await?;
+        assert_eq!(error(&answer), "invalid_arguments", "{fault}");
+        assert!(answer["response_metadata"]["messages"].to_string().contains(fault), "{answer}");
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_modal_is_checked() -> Result<(), Failure> {
     let app = App::new().await?;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use channel::{
-    Body, Card, CardState, Choice, Comment, Content, ErrorKind, Field, Input, Outgoing, Place, Style, Text,
+    Body, Card, CardState, Choice, Comment, Content, ErrorKind, Field, Input, InputKind, Outgoing, Place,
+    Style, Text,
 };
 
 use super::{Bench, Rig, Shown, card, reads, says};
@@ -152,6 +153,119 @@ pub async fn a_form_brings_back_what_was_filled_in(rig: Box<dyn Rig>) {
     let wanted = [("order", "4711"), ("amount", "110"), ("note", note)];
     let wanted = wanted.map(|(id, value)| (id.to_owned(), value.to_owned()));
     assert_eq!(*values, BTreeMap::from(wanted));
+}
+
+/// A line of every kind, with what a person makes of it; where that is nothing, it stays as it stood.
+fn lines() -> Vec<(Input, Option<&'static str>)> {
+    let list = |choices: &[&str]| choices.iter().map(|choice| (*choice).to_owned()).collect::<Vec<_>>();
+    let line =
+        |id: &str, kind, value: &str| Input { kind, ..Input::line(id, format!("Label of {id}"), value) };
+    let many: Vec<String> = (1..=40).map(|n| format!("Release {n}")).collect();
+    let slots = list(&["morning", "noon, sharp", "<b>night</b>"]);
+    vec![
+        (Input { required: true, ..line("street", InputKind::Line, "") }, Some("Main *St* 1")),
+        (line("notes", InputKind::Lines, "as it\nstood"), None),
+        (line("amount", InputKind::Number, "120"), Some("99.5")),
+        (line("express", InputKind::YesNo, "no"), Some("yes")),
+        (line("when", InputKind::Date, ""), Some("2026-12-24")),
+        (
+            Input {
+                hint: Some("before it gets dark".into()),
+                ..line("slot", InputKind::One(slots.clone()), "morning")
+            },
+            Some("noon, sharp"),
+        ),
+        (line("extras", InputKind::Several(slots), "morning"), Some("morning\n<b>night</b>")),
+        (line("release", InputKind::One(many.clone()), ""), Some("Release 33")),
+        (line("releases", InputKind::Several(many), "Release 2\nRelease 30"), None),
+        (line("day", InputKind::Date, "2026-12-31"), None),
+        (line("ready", InputKind::YesNo, "yes"), None),
+    ]
+}
+
+/// A card that asks by a form of these lines.
+fn form_of(lines: &[(Input, Option<&'static str>)], title: &str, ticket: &str) -> Card {
+    let fill = Choice {
+        id: "fill".into(),
+        label: "Fill in…".into(),
+        style: Style::Primary,
+        comment: Comment::None,
+        form: lines.iter().map(|(input, _)| input.clone()).collect(),
+        reply: Some(String::new()),
+    };
+    Card { title: title.to_owned(), choices: vec![fill], ..card(ticket) }
+}
+
+/// A line of each kind comes back as it was filled in, or as it stood, in a form of few lines and in one of many.
+pub async fn a_line_of_every_kind_comes_back(rig: Box<dyn Rig>) {
+    let bench = Bench::new(rig).await;
+    if !bench.channel.capabilities().forms {
+        return;
+    }
+    let place = bench.channel.place(&bench.rig.contact()).expect("the person is a contact");
+    let all = lines();
+    for (n, some) in [&all[..5], &all[5..8], &all[..]].into_iter().enumerate() {
+        let ticket = format!("k3fj2m9qx7ab4c5d-1.{n}.abcdefghijklmnop");
+        let asked = form_of(some, &format!("Form {n}"), &ticket);
+        bench.sends(&bench.outgoing(&place, Content::Card(asked.clone()))).await;
+        let shown = bench.sees(&place, |shown| reads(shown, &asked.title)).await;
+        let shown = shown.iter().find(|shown| reads(shown, &asked.title)).expect("the card");
+        let filled: Vec<(&str, &str)> =
+            some.iter().filter_map(|(input, value)| Some((input.id.as_str(), (*value)?))).collect();
+        bench.rig.fills(&place, shown, "fill", &filled).await;
+        let answer = bench.inbox.taken_count(n + 1).await.remove(n);
+        assert_eq!(answer.ticket.as_ref(), Some(&asked.ticket), "{answer:?}");
+        let Body::Press { choice, values, .. } = &answer.body else { panic!("no answer: {answer:?}") };
+        assert_eq!(choice, "fill");
+        let wanted =
+            some.iter().map(|(input, value)| (input.id.clone(), value.unwrap_or(&input.value).to_owned()));
+        assert_eq!(*values, wanted.collect::<BTreeMap<_, _>>(), "form {n}");
+    }
+}
+
+/// Where there are no forms, a card shows the lines to reply with: what stands above them, each line with what stands in it,
+/// what it takes and what may be chosen.
+pub async fn a_form_is_shown_as_lines_where_there_are_none(rig: Box<dyn Rig>) {
+    let bench = Bench::new(rig).await;
+    if bench.channel.capabilities().forms {
+        return;
+    }
+    let place = bench.channel.place(&bench.rig.contact()).expect("the person is a contact");
+    let all = lines();
+    let mut asked = form_of(&all, "A form in lines", "k3fj2m9qx7ab4c5d-1.3.aaaaaaaaaaaaaaaa");
+    asked.choices[0].reply = Some("approve".into());
+    bench.sends(&bench.outgoing(&place, Content::Card(asked.clone()))).await;
+    let shown = bench.sees(&place, |shown| reads(shown, &asked.title)).await;
+    let shown = shown.iter().find(|shown| reads(shown, &asked.title)).expect("the card");
+    for words in
+        ["approve", "street:", "amount: 120", "express: no", "when:", "slot: morning", "before it gets dark"]
+    {
+        assert!(reads(shown, words), "no `{words}` in {shown:#?}");
+    }
+    for (input, _) in &all {
+        assert!(reads(shown, &input.label), "no `{}` in {shown:#?}", input.label);
+        if let InputKind::One(choices) | InputKind::Several(choices) = &input.kind {
+            assert!(choices.iter().all(|choice| reads(shown, choice)), "not every choice of `{}`", input.id);
+        }
+    }
+    assert_eq!(shown.alive, Vec::<String>::new());
+}
+
+/// A card says what the question is called and what has happened to it, and does nothing that these words say.
+pub async fn a_card_says_its_code_and_its_progress(rig: Box<dyn Rig>) {
+    let bench = Bench::new(rig).await;
+    let (_, inbound) = bench.hears("hello").await;
+    let place = &inbound.at.place;
+    let mut asked = card("k3fj2m9qx7ab4c5d-1.3.aaaaaaaaaaaaaaaa");
+    asked.code = "k3f".into();
+    asked.progress = Some(format!("Approved by Ana. {HOSTILE}"));
+    bench.sends(&bench.outgoing(place, Content::Card(asked))).await;
+    let shown = bench.sees(place, |shown| reads(shown, "Approve: refund")).await;
+    let shown = shown.last().expect("the card");
+    for words in ["#k3f", "Approved by Ana. <script>alert(1)</script>"] {
+        assert!(reads(shown, words), "no `{words}` in {shown:#?}");
+    }
+    assert_eq!(shown.alive, Vec::<String>::new(), "{:#?}", shown.whole);
 }
 
 /// Once a question is settled its card says how, and cannot be answered any more.

@@ -37,6 +37,12 @@ pub(super) fn in_input(check: &mut Check, element: &Value, at: &str) {
             if !element.get("is_decimal_allowed").is_some_and(Value::is_boolean) {
                 check.fault("missing required field: is_decimal_allowed", at);
             }
+            for name in ["initial_value", "min_value", "max_value"] {
+                let number = |value: &Value| value.as_str().is_some_and(is_number);
+                if element.get(name).is_some_and(|value| !number(value)) {
+                    check.fault("must be a number", &format!("{at}/{name}"));
+                }
+            }
         }
         "email_text_input" | "url_text_input" => fields(check, element, at, &["initial_value"], true),
         "rich_text_input" => fields(check, element, at, &["initial_value"], true),
@@ -167,7 +173,13 @@ fn menu(check: &mut Check, element: &Value, at: &str) {
             fields(check, element, at, &["options", "initial_option"], false);
             options(check, element, at, 1, 10, true);
         }
-        "datepicker" => fields(check, element, at, &["initial_date"], true),
+        "datepicker" => {
+            fields(check, element, at, &["initial_date"], true);
+            let day = |value: &Value| value.as_str().is_some_and(is_day);
+            if element.get("initial_date").is_some_and(|value| !day(value)) {
+                check.fault("must be a date in the format YYYY-MM-DD", &format!("{at}/initial_date"));
+            }
+        }
         "timepicker" => fields(check, element, at, &["initial_time", "timezone"], true),
         "datetimepicker" => fields(check, element, at, &["initial_date_time"], false),
         "" => check.fault("missing required field: type", at),
@@ -187,28 +199,72 @@ fn options(check: &mut Check, holder: &Value, at: &str, least: usize, most: usiz
         }
         check.string(option, "value", &at, 150, true);
     }
+    let offered = holder.get("options").and_then(Value::as_array);
+    let initial = holder.get("initial_options").and_then(Value::as_array).into_iter().flatten();
+    for option in initial.chain(holder.get("initial_option")) {
+        if !offered.is_some_and(|offered| offered.contains(option)) {
+            check.fault("the initial option is none of the options", at);
+        }
+    }
+}
+
+/// Whether an input for numbers takes this.
+pub(crate) fn is_number(text: &str) -> bool {
+    let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'.'));
+    plain && text.parse::<f64>().is_ok()
+}
+
+/// Whether an input for dates takes this: a day that there is.
+pub(crate) fn is_day(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let [year, month, day] = parts[..] else { return false };
+    let number = |part: &str, len: usize| {
+        part.parse::<u32>().ok().filter(|_| part.len() == len && part.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let (Some(year), Some(month), Some(day)) = (number(year, 4), number(month, 2), number(day, 2)) else {
+        return false;
+    };
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 => 28 + u32::from(leap),
+        _ => 31,
+    };
+    (1..=12).contains(&month) && (1..=days).contains(&day)
+}
+
+/// The options of an element that a person means by this text: the one of this value, or some, one a line or with commas
+/// between them. An error is a value that is not offered.
+pub(crate) fn chosen(element: &Value, filled: &str) -> Result<Vec<Value>, String> {
+    let groups = element.get("option_groups").and_then(Value::as_array).into_iter().flatten();
+    let lists = groups.chain([element]).filter_map(|holder| holder.get("options")?.as_array());
+    let options: Vec<&Value> = lists.flatten().collect();
+    let of = |wanted: &str| {
+        let found = options.iter().find(|option| option.get("value").is_some_and(|value| value == wanted));
+        found.map(|option| (*option).clone())
+    };
+    if let Some(option) = of(filled) {
+        return Ok(vec![option]);
+    }
+    let by = if filled.contains('\n') { '\n' } else { ',' };
+    let wanted = filled.split(by).map(str::trim).filter(|it| !it.is_empty());
+    wanted.map(|wanted| of(wanted).ok_or_else(|| format!("there is no option {wanted}"))).collect()
 }
 
 /// What an input element holds after a person filled this text in: the entry of `state.values`.
 pub(crate) fn input_state(element: &Value, filled: Option<&str>) -> Value {
     let kind = kind(element);
-    let option = |wanted: &str| {
-        let groups = element.get("option_groups").and_then(Value::as_array).into_iter().flatten();
-        let lists = groups.chain([element]).filter_map(|holder| holder.get("options")?.as_array());
-        let found = lists.flatten().find(|option| option.get("value").is_some_and(|value| value == wanted));
-        found.cloned().unwrap_or(Value::Null)
-    };
+    let options = |filled: &str| chosen(element, filled).unwrap_or_default();
     let one = |name: &str, value: Option<&str>| json!({"type": kind, name: value});
     match kind {
         "static_select" | "radio_buttons" | "external_select" => {
-            let chosen = filled.map(option).or_else(|| element.get("initial_option").cloned());
+            let first = |filled: &str| options(filled).into_iter().next();
+            let chosen = filled.map_or_else(|| element.get("initial_option").cloned(), first);
             json!({"type": kind, "selected_option": chosen})
         }
         "multi_static_select" | "checkboxes" | "multi_external_select" => {
             let chosen: Vec<Value> = match filled {
-                Some(filled) => {
-                    filled.split(',').map(str::trim).filter(|it| !it.is_empty()).map(option).collect()
-                }
+                Some(filled) => options(filled),
                 None => element.get("initial_options").and_then(Value::as_array).cloned().unwrap_or_default(),
             };
             json!({"type": kind, "selected_options": chosen})
@@ -216,7 +272,9 @@ pub(crate) fn input_state(element: &Value, filled: Option<&str>) -> Value {
         "users_select" => one("selected_user", filled),
         "conversations_select" => one("selected_conversation", filled),
         "channels_select" => one("selected_channel", filled),
-        "datepicker" => one("selected_date", filled),
+        "datepicker" => {
+            one("selected_date", filled.or_else(|| element.get("initial_date").and_then(Value::as_str)))
+        }
         "timepicker" => one("selected_time", filled),
         _ => one("value", filled.or_else(|| element.get("initial_value").and_then(Value::as_str))),
     }
