@@ -140,8 +140,25 @@ const BROKEN: &[(&str, &[(&str, &str)])] = &[
     ("[[routes]]", &[]),
     ("agent = \"ghost\"", &[("routes.0.agent", "the agents are: deploy, support")]),
     ("channel = \"tube\"", &[("routes.0.channel", "name one of [channels]")]),
+    ("[channels.away]", &[("channels.away", "another name")]),
+    ("kind = \"web\"", &[]),
     ("[members.ana]", &[]),
+    ("web = \"you\"", &[]),
     ("telepathy = \"ana\"", &[("members.ana.telepathy", "names of channels")]),
+    ("away = \"soon\"", &[("members.ana.away", "The days on which they are away")]),
+    ("quiet = \"22:00\"", &[("members.ana.quiet", "The hours in which they are not asked")]),
+    ("time_zone = \"Europe/Atlantis\"", &[("members.ana.time_zone", "write it like \"Europe/Berlin\"")]),
+    ("delegate = \"ana\"", &[("members.ana.delegate", "name another member")]),
+    (
+        "prefers = [\"mail\", \"tube\"]",
+        &[("members.ana.prefers.0", "add mail = "), ("members.ana.prefers.1", "name one of [channels]")],
+    ),
+    ("[members.bo]", &[]),
+    ("web = \"you\"", &[("members.bo.web", "belongs to one member")]),
+    ("delegate = \"zoe\"", &[("members.bo.delegate", "name one of [members]")]),
+    ("[severities]", &[]),
+    ("high = [\"tube\"]", &[("severities.high.0", "name one of [channels]")]),
+    ("low = []", &[("severities.low", "name one or more of [channels]")]),
     ("[groups]", &[]),
     ("operators = [\"nobody\"]", &[("groups.operators.0", "add them under [members]")]),
     ("finance = [\"ana\"]", &[]),
@@ -151,6 +168,12 @@ const BROKEN: &[(&str, &[(&str, &str)])] = &[
     ("[desks.finance]", &[]),
     ("members = [\"finance\", \"strangers\"]", &[]),
     ("via = \"web\"", &[]),
+    ("rooms = { tube = \"x\" }", &[("desks.finance.rooms.tube", "name one of [channels]")]),
+    ("[desks.nowhere]", &[("desks.nowhere", "shared places in `rooms`")]),
+    ("members = [\"ana\"]", &[]),
+    ("[desks.mail]", &[("desks.mail", "add mail = ")]),
+    ("members = [\"ana\"]", &[]),
+    ("via = [\"mail\"]", &[]),
     ("[models.default]", &[]),
     ("providers = [\"missing\"]", &[("models.default.providers", "add [providers.missing]")]),
     ("[providers.open]", &[]),
@@ -189,6 +212,79 @@ fn every_fault_is_told_at_once_with_its_key_its_line_and_a_remedy() {
     let helpless: Vec<String> =
         flaws.iter().filter(|flaw| flaw.remedy.is_none()).map(ToString::to_string).collect();
     assert!(helpless.is_empty(), "without a remedy:\n{}", helpless.join("\n"));
+}
+
+/// Three pages with one person each, who is the same on two of them.
+const PAGES: &str = "\
+agents = \"AGENTS\"
+[channels.web]
+kind = \"web\"
+listen = \"127.0.0.1:7420\"
+local = \"ana\"
+[channels.side]
+kind = \"web\"
+listen = \"127.0.0.1:7421\"
+local = \"ana\"
+[channels.far]
+kind = \"web\"
+listen = \"127.0.0.1:7422\"
+local = \"bo\"
+[members.ana]
+web = \"ana\"
+side = \"ana\"
+prefers = [\"side\"]
+time_zone = \"Europe/Berlin\"
+quiet = \"22:00-07:00\"
+[members.bo]
+far = \"bo\"
+[groups]
+operators = [\"ana\", \"bo\"]
+finance = [\"ana\", \"bo\"]
+[desks.operators]
+members = [\"operators\"]
+via = [\"web\", \"side\", \"far\"]
+[desks.finance]
+members = [\"finance\"]
+via = [\"web\", \"side\", \"far\"]
+mirror = true
+[desks.hall]
+members = [\"operators\"]
+rooms = { side = \"ana\" }
+[severities]
+high = [\"side\"]
+[models.default]
+without_key = \"scripted\"
+providers = []
+";
+
+#[test]
+fn members_are_asked_where_they_prefer_or_everywhere() {
+    testkit::init();
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("config.toml");
+    fs::write(&path, PAGES.replace("AGENTS", &root().join("agents").display().to_string())).unwrap();
+    let assembled = gateway::assemble(&path).unwrap_or_else(|flaws| panic!("{}", told(&flaws)));
+    let directory = &assembled.directory;
+    let asked = |desk: &str| {
+        let places = directory.desks[desk].places.iter();
+        places
+            .map(|at| format!("{} on {}", at.member.as_deref().unwrap_or("a room"), at.at.channel))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(asked("operators"), ["ana on side", "bo on far"]);
+    assert_eq!(asked("finance"), ["ana on side", "ana on web", "bo on far"]);
+    assert_eq!(asked("hall"), ["a room on side"]);
+    assert_eq!(
+        directory.desks["hall"].members,
+        ["operators"],
+        "who answers there may be asked in the room alone"
+    );
+    assert_eq!(directory.severities["high"], [channel::ChannelName::new("side")]);
+    // The clock of the place, in summer.
+    let evening: channel::Timestamp = "2026-07-01T20:00:00Z".parse().unwrap();
+    let morning: channel::Timestamp = "2026-07-02T05:00:00Z".parse().unwrap();
+    assert_eq!(directory.quiet_until("ana", evening), Some(morning));
+    assert_eq!(directory.quiet_until("bo", evening), None);
 }
 
 /// One key that a configuration may have. In its path `*` stands for any name or place.

@@ -54,6 +54,37 @@ fn the_configuration_that_ships_is_sound_and_checking_it_connects_nothing() {
 }
 
 #[test]
+fn a_policy_is_explained_and_what_does_not_fit_is_said() {
+    let world = files();
+    let folder = world.folder.path();
+    std::fs::copy(repository().join("config.toml"), folder.join("config.toml")).unwrap();
+    copy(&repository().join("agents"), &folder.join("agents"));
+    let explain = |args: &[&str]| world.run(&[&["policy", "explain"], args].concat());
+    let ran = explain(&["support", "refund", r#"{"order_id": "1001", "amount": 250, "reason": "broken"}"#]);
+    let out = sound(&ran);
+    for line in [
+        "policy[0]  ask when args.amount > 100: true",
+        "policy[1]  allow: not looked at",
+        "approvers   finance (you)",
+        "the desk finance (you on web)",
+    ] {
+        assert!(out.contains(line), "{line}: {out}");
+    }
+    assert!(sound(&explain(&["support", "refund"])).contains("the first rule that fits decides"));
+    for (args, words) in [
+        (&["support", "refund", r#"{"order_id": "1"}"#][..], "do not fit refund"),
+        (&["support", "refund", "250"], "do not fit refund"),
+        (&["support", "refund", "{"], "are not JSON"),
+        (&["support", "repay"], "no tool `repay`; its tools are: lookup_order, refund"),
+        (&["nobody", "refund"], "there is no agent `nobody`"),
+    ] {
+        let ran = explain(args);
+        assert!(ran.code == Some(1) && ran.err.contains(words), "{args:?}: {ran:#?}");
+    }
+    assert!(!folder.join("state").exists(), "an explanation leaves nothing behind");
+}
+
+#[test]
 fn everything_that_is_wrong_is_said_at_once_with_its_line_and_a_remedy() {
     let world = files();
     let (_agents, agents) = copied_agents();

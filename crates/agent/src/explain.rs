@@ -192,8 +192,9 @@ impl Told<'_> {
             _ if nowhere => "nowhere that it could be decided".to_owned(),
             AskAt::Origin => "where the request came from".to_owned(),
             AskAt::Desk => desk,
+            AskAt::Nearest if !terms.requester_may => desk,
             AskAt::Nearest => {
-                format!("where the request came from, if that is an approver's; else at {desk}")
+                format!("where the request came from, if who asked may approve it there; else at {desk}")
             }
         }
     }

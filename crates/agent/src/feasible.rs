@@ -237,7 +237,8 @@ impl<'a> Look<'a> {
         self.can_be_reached(ask, quorum, &also, rungs.iter().map(|rung| rung.desk.as_str()));
     }
 
-    /// Whether whoever is asked at the desks is enough. At the origin whoever is there may decide, which only a request shows.
+    /// Whether whoever is asked at the desks is enough. At the origin whoever is there may decide, which only a request shows; who may
+    /// not approve their own is not asked there.
     fn can_be_reached(
         &mut self,
         ask: &Ask<'a>,
@@ -274,7 +275,8 @@ impl<'a> Look<'a> {
                 Some(_) | None => format!("nobody at the desk `{desk}` is among the approvers"),
             };
             self.flaw(&[], what, "ask at another desk, or add an approver to it");
-        } else if self.spec.ask_at == AskAt::Desk
+        } else if (self.spec.ask_at == AskAt::Desk
+            || ask.rule.is_some_and(|rule| !rule.requester_may_approve))
             && let Err(what) = enough(directory, quorum, ask.approvers, also, there)
         {
             let what = format!("of those who are asked at the desk `{desk}`: {what}");

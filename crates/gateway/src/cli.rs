@@ -21,6 +21,7 @@ use crate::{
     assemble::{Assembled, archive, assemble, at_rest, start},
     config::RetentionSpec,
     connect::{Connected, connect},
+    explain::{PolicyCommand, explain},
     health,
     manifest::{self, KindCommand, Manifest},
     storage::{Opened, heal, look, missing, open, open_named, open_plainly, open_to_read},
@@ -83,6 +84,9 @@ pub enum Command {
         /// The agent.
         agent: String,
     },
+    /// Look at policies.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Look at threads.
     #[command(subcommand)]
     Threads(ThreadsCommand),
@@ -199,6 +203,10 @@ async fn carry_out(cli: Cli, began: Instant) -> Result<(), String> {
         Command::Prompt { agent, thread } => prompt(all()?, &agent, thread.as_deref()).await,
         Command::Extract { agent, truncated } => extract(&all()?, &agent, truncated),
         Command::Schema { agent } => schema(&all()?, &agent),
+        Command::Policy(PolicyCommand::Explain { agent, tool, args }) => {
+            let all = all()?;
+            print(&explain(find(&all, &agent)?, &all.directory, &tool, args.as_deref())?)
+        }
         Command::Threads(ThreadsCommand::List { limit }) => list(&all()?, limit).await,
         Command::Threads(ThreadsCommand::Show { thread, json }) => show(&all()?, &thread, json).await,
         Command::Threads(ThreadsCommand::Dead) => dead(&all()?).await,

@@ -7,6 +7,7 @@ mod channels;
 mod cli;
 mod config;
 mod connect;
+mod explain;
 mod health;
 mod manifest;
 mod people;
@@ -20,5 +21,6 @@ pub use config::{
     Config, DeskSpec, DurabilitySpec, HealthSpec, MemberSpec, OneOrMany, RetentionSpec, RuntimeSpec,
     StoreSpec,
 };
+pub use explain::PolicyCommand;
 pub use manifest::KindCommand;
 pub use storage::{Opened, open, open_to_read};

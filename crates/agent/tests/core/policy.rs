@@ -171,6 +171,9 @@ fn what_could_never_be_approved_is_told() {
         matches!(&flaws[..], [(at, what)] if at == "quorum" && what.contains("asked at the desk `operators`: 3 people")),
         "{flaws:#?}"
     );
+    assert_eq!(told(with_rule(rule, &[], PAY)), [], "all of them may be where the request comes from");
+    let others = rule.replace("quorum = 3", "quorum = 3, requester_may_approve = false");
+    assert_eq!(told(with_rule(&others, &[], PAY)).len(), 1, "it is not asked there");
     let rule = rule.replace("quorum = 3", "quorum = 3, escalate = [{ after = \"1m\", desk = \"finance\" }]");
     assert_eq!(desk_only(&rule), []);
 }

@@ -88,6 +88,7 @@ fn people_are_counted_and_not_clicks() {
 fn nobody_decides_for_two_and_no_two_for_one() {
     let directory = company();
     let (ana, ben, cleo) = (proven("web", "ana"), proven("mail", "ben@corp.example"), proven("web", "cleo"));
+    let liar = claimed("mail", "ben@corp.example");
     for (written, approvers, votes, met) in [
         (json!(1), &["ana"][..], &[(&ben, Some("ana"))][..], true),
         (json!(1), &["cleo"], &[(&ben, Some("ana"))], false),
@@ -101,7 +102,8 @@ fn nobody_decides_for_two_and_no_two_for_one() {
         (json!("each"), &["operators", "managers"], &[(&ana, None), (&ben, Some("ana"))], false),
         (json!(2), &["operators"], &[(&ben, None), (&cleo, Some("ana"))], true),
         (json!("all"), &["operators"], &[(&ben, None), (&cleo, Some("ana"))], true),
-        // Whom a stranger names makes no member of them.
+        // A claim speaks for nobody, and whom somebody names makes no member of them.
+        (json!(1), &["operators"], &[(&liar, Some("ana"))], false),
         (json!(1), &["operators"], &[(&ben, Some("zoe"))], false),
     ] {
         let given: Vec<Vote<'_>> =
