@@ -599,7 +599,7 @@ impl Slow {
         let card = page.wait_card(&talk, "Did it happen? deploy").await;
         let labels: Vec<_> =
             card["choices"].as_array().unwrap().iter().map(|choice| &choice["label"]).collect();
-        assert_eq!(labels, ["It happened", "It did not happen, run it again", "Leave it"]);
+        assert_eq!(labels, ["It happened", "It did not happen, run it again", "Leave it", "More…"]);
         assert!(card["fields"].to_string().contains("v1.4"), "{card}");
         let unknown = |event: &Event| matches!(event, Event::Acted(acted) if matches!(acted.outcome, Outcome::Unknown { .. }));
         assert_eq!(world.count(unknown).await, 1);

@@ -51,6 +51,12 @@ async fn a_mention_a_message_and_a_command_are_answered_where_they_came_from() {
     };
     let answer = slack.control.wait_for(GENERAL, SOON, answers).await.unwrap();
     assert!(answer.bot_id.is_some() && answer.thread_ts.as_ref().is_none_or(|thread| *thread == answer.ts));
+    // Which thread a command has become is known when its answer is noted, and that takes a moment.
+    world
+        .until("four answers", |threads| {
+            events(threads, |event| matches!(event, Event::Delivered { .. })) == 4
+        })
+        .await;
     slack.control.reply(BEN, GENERAL, &answer.ts, "and order 1002?").await.unwrap();
     slack.says(&world, &answer.ts, "1002").await;
 

@@ -67,7 +67,7 @@ impl GivenUp {
     /// Says so.
     fn tell(&self, thread: &ThreadId) {
         // Where nobody works on anything, nobody need hear it.
-        let _ = self.0.send(thread.clone());
+        let _ = broadcast::Sender::send(&self.0, thread.clone());
     }
 
     /// Returns when it is said of this thread.
