@@ -185,6 +185,8 @@ async fn sealing_costs_what_changed() {
     assert_eq!(sealed(&world).await, 1);
     assert_eq!(loads.load(Ordering::SeqCst), 2);
     assert_eq!(seal(world.embedded.as_ref(), 5).await.unwrap().threads.len(), 2);
+    assert_eq!(one.seal(When::Now).await.unwrap(), 0, "another gateway did it");
+    assert_eq!(loads.load(Ordering::SeqCst), 2);
     assert_eq!(good(&world, world.embedded.clone()).await.unsealed, 0);
 }
 
@@ -202,6 +204,27 @@ async fn whatever_there_is_at_first_is_sealed() {
     write(&world, memory.as_ref(), "1200").await;
     assert_eq!(sealer(&world, memory.clone(), "two").seal(When::Now).await.unwrap(), 1);
     assert_eq!(seal(memory.as_ref(), 4).await.unwrap().threads.len(), 1);
+}
+
+/// What a gateway left over that died between two seals is sealed by the next one.
+#[tokio::test]
+async fn a_crash_between_two_seals_leaves_nothing_out() {
+    let world = World::new();
+    let memory: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(world.clock.clone())));
+    for n in 0..1_500 {
+        write(&world, memory.as_ref(), &n.to_string()).await;
+    }
+    let dying = StoreDouble::before(memory.clone());
+    let mut kept = 0;
+    dying.fails(move |op| {
+        kept += usize::from(matches!(op, Op::PutOnce(_)));
+        if kept > 1 { Fault::Away } else { Fault::None }
+    });
+    assert!(sealer(&world, dying, "one").seal(When::Now).await.is_err());
+    assert_eq!(good(&world, memory.clone()).await.unsealed, 500);
+    world.clock.advance(Duration::from_secs(120));
+    assert_eq!(sealer(&world, memory.clone(), "two").seal(When::Now).await.unwrap(), 1);
+    assert_eq!(good(&world, memory).await.unsealed, 0);
 }
 
 /// Whatever write fails, done or not, and the gateway with it: the next one goes on, and nothing is left out or sealed otherwise.
