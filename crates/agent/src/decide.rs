@@ -346,8 +346,8 @@ impl Desk<'_> {
         if let Some(step) = self.asks_too_much() {
             return step;
         }
-        let asked = self.where_to_ask(approvers, desk);
         let terms = judgement.terms.clone();
+        let asked = self.where_to_ask(approvers, desk, &terms);
         if asked.is_empty() || !self.can_be_approved(approvers, &terms) {
             return Step::Record(
                 self.hand_over(&format!("{name} needs an approval, but there is nobody to ask")),
@@ -366,15 +366,18 @@ impl Desk<'_> {
         ))
     }
 
-    /// At home if the person there may approve, else at the desk: the members of the desk who may.
-    fn where_to_ask(&self, approvers: &[String], desk: &str) -> Vec<AskedAt> {
+    /// At home if the person there may approve it there, else at the desk: the members of the desk who may.
+    fn where_to_ask(&self, approvers: &[String], desk: &str, terms: &Terms) -> Vec<AskedAt> {
         let roster = self.directory.roster(approvers);
         let requester = self.thread.requester().and_then(|person| self.directory.member(person));
         let home = self.thread.home().map(|at| AskedAt { at: at.clone(), member: None });
         let at_home = match self.agent.spec().ask_at {
             AskAt::Origin => true,
             AskAt::Desk => false,
-            AskAt::Nearest => requester.is_some_and(|member| roster.contains(member)),
+            AskAt::Nearest => {
+                let may_there = home.as_ref().is_some_and(|home| terms.is_decided_on(&home.at.channel));
+                terms.requester_may && may_there && requester.is_some_and(|member| roster.contains(member))
+            }
         };
         if at_home {
             return home.into_iter().collect();
@@ -587,7 +590,8 @@ impl Desk<'_> {
         let approvers = rule.as_ref().map(|rule| rule.approvers.clone()).filter(|names| !names.is_empty());
         let approvers = approvers.unwrap_or_else(|| spec.approvers.clone());
         let desk = rule.and_then(|rule| rule.desk).unwrap_or_else(|| spec.desk.clone());
-        let mut asked = self.where_to_ask(&approvers, &desk);
+        // What happened may be said by whoever knows; the terms are those of the approval.
+        let mut asked = self.where_to_ask(&approvers, &desk, &Terms::default());
         let mut audience = Audience { requester: false, members: approvers };
         if asked.is_empty() {
             (asked, audience) = self.desk(&spec.desk);

@@ -231,8 +231,12 @@ impl Terms {
         if !self.requester_may && requester.is_some_and(theirs) {
             return Some(Bar::Requester);
         }
-        let elsewhere = self.decided_on.as_ref().is_some_and(|channels| !channels.contains(&person.channel));
-        elsewhere.then_some(Bar::Channel)
+        (!self.is_decided_on(&person.channel)).then_some(Bar::Channel)
+    }
+
+    /// Whether it may be decided on this channel.
+    pub fn is_decided_on(&self, channel: &ChannelName) -> bool {
+        self.decided_on.as_ref().is_none_or(|channels| channels.contains(channel))
     }
 }
 

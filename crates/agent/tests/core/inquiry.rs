@@ -156,6 +156,21 @@ fn what_is_severe_is_decided_on_its_channels_only() {
 }
 
 #[test]
+fn who_may_not_approve_it_there_is_not_asked_at_home() {
+    let asked = |terms: &str, on: &str| {
+        let agent = on_terms(&format!("approvers = ['operators'], {terms}"), &[]);
+        let mut story = Story::begin(agent, proven("web", "ana"), "pay 80");
+        story.directory.severities.insert("high".into(), vec![ChannelName::new(on)]);
+        let (id, _) = story.asks_approval("pay", json!({ "amount": 80 }));
+        members(&story.question(id).asked).join(", ")
+    };
+    assert_eq!(asked("requester_may_approve = true", "web"), "-");
+    assert_eq!(asked("requester_may_approve = false", "web"), "ana, ben");
+    assert_eq!(asked("severity = 'high'", "web"), "-");
+    assert_eq!(asked("severity = 'high'", "mail"), "ana, ben");
+}
+
+#[test]
 fn reminders_and_rungs_come_in_time_and_the_rest_waits() {
     let (mut story, id) = waiting(
         "approvers = ['operators'], deadline = '1h', remind = ['10m'], \
