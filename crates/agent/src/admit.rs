@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use channel::{Body, Correlation, Inbound, Timestamp};
+use channel::{Body, Correlation, Inbound, Person, Timestamp};
 use serde_json::Value;
 
 use crate::{
@@ -89,7 +89,7 @@ pub fn admit(directory: &Directory, thread: &Thread, arrival: Arrival<'_>, now: 
                 return Vec::new();
             };
             let read = match choice.as_str() {
-                TAKE if question.is_hand_over() => Some(Reading::TakesOver),
+                TAKE if question.is_hand_over() => Some(Reading::Wish(Wish::TakeOver)),
                 MORE => {
                     let line = |id: &str| values.get(id).map_or("", String::as_str);
                     grammar::wish_of(line(MORE_WHAT), line(MORE_TEXT)).map(Reading::Wish)
@@ -247,7 +247,7 @@ fn is_guarded(question: &Question) -> bool {
 /// about the question first.
 fn read(directory: &Directory, question: &Question, arrival: &Arrival<'_>, text: &str) -> Option<Reading> {
     if question.is_hand_over() && grammar::takes_over(text) {
-        return Some(Reading::TakesOver);
+        return Some(Reading::Wish(Wish::TakeOver));
     }
     if !question.audience.requester
         && let Some(wish) = grammar::wish(text)
@@ -309,8 +309,6 @@ enum Reading {
     Unfit(String),
     /// Something else to do about the question.
     Wish(Wish),
-    /// Whoever gave it talks with the people of the thread from now on.
-    TakesOver,
 }
 
 /// Reads what was filled in before a button counted; nothing where the button asks for no more.
@@ -348,7 +346,7 @@ fn revised_call(
     let read = arrival.agent.ok_or_else(|| "the agent that asked is not here any more".to_owned()).and_then(
         |agent| {
             let args = revise(agent, tool, args, values)?;
-            may_approve(directory, agent, tool, &args, arrival.inbound)?;
+            may_approve(directory, agent, question.requester.as_ref(), (tool, &args), arrival.inbound)?;
             Ok(args)
         },
     );
@@ -362,12 +360,13 @@ fn revised_call(
     })
 }
 
-/// Whether the policy lets this person approve a call with these arguments.
+/// Whether the policy lets this person, alone and on this channel, approve a call with these arguments: on the terms that hold
+/// for them, and not on those of what was asked.
 fn may_approve(
     directory: &Directory,
     agent: &Agent,
-    tool: &str,
-    args: &Value,
+    requester: Option<&Person>,
+    (tool, args): (&str, &Value),
     inbound: &Inbound,
 ) -> Result<(), String> {
     let spec = agent.spec();
@@ -376,11 +375,26 @@ fn may_approve(
     };
     let judgement = judge(directory, tool_spec, args);
     let approvers = if judgement.approvers.is_empty() { &spec.approvers } else { &judgement.approvers };
+    let from = &inbound.from;
+    let standing = Standing { member: directory.member(from).map(str::to_owned), instead_of: None };
     match judgement.verdict {
         Verdict::Allow => Ok(()),
         Verdict::Deny => Err(format!("the policy forbids {tool} like that ({})", judgement.because)),
-        Verdict::Ask if directory.is_among(approvers, &inbound.from) => Ok(()),
-        Verdict::Ask => Err(format!("{tool} like that takes the approval of {}", approvers.join(", "))),
+        Verdict::Ask if !directory.is_among(approvers, from) => {
+            Err(format!("{tool} like that takes the approval of {}", approvers.join(", ")))
+        }
+        Verdict::Ask if judgement.terms.bars(directory, requester, from, &standing).is_some() => {
+            Err(format!("{tool} like that you may not approve, or not on this channel"))
+        }
+        Verdict::Ask => {
+            let vote = Vote { by: from, instead_of: None };
+            match judgement.terms.quorum.is_met(approvers, directory, &[vote]).missing() {
+                None => Ok(()),
+                Some(missing) => Err(format!(
+                    "{tool} like that several must approve ({missing}); reject it and say what it should be"
+                )),
+            }
+        }
     }
 }
 
@@ -459,7 +473,7 @@ fn answer(
                 };
                 count(directory, thread, question, answer).map(|event| vec![event])
             }
-            Reading::Wish(_) | Reading::TakesOver => {
+            Reading::Wish(wish) => {
                 let deferral = |deferring| Deferral {
                     question: id,
                     by: arrival.inbound.from.clone(),
@@ -471,11 +485,7 @@ fn answer(
                     how,
                     evidence: Evidence::default(),
                 };
-                let deferring = match read {
-                    Reading::Wish(wish) => defer(directory, thread, (id, question), &standing, wish, now),
-                    _ => Ok((Deferring::TookOver, None)),
-                };
-                deferring
+                defer(directory, thread, (id, question), &standing, wish, now)
                     .map(|(deferring, then)| {
                         [Event::Deferred(deferral(deferring))].into_iter().chain(then).collect()
                     })
@@ -581,6 +591,7 @@ fn defer(
     now: Timestamp,
 ) -> Result<(Deferring, Option<Event>), String> {
     match wish {
+        Wish::TakeOver => Ok((Deferring::TookOver, None)),
         Wish::AskBack(text) => Ok((Deferring::AskedBack(clip(&text, ASKED_BACK_MAX)), None)),
         Wish::Snooze(span) => {
             let wait = jiff::SignedDuration::try_from(span?.0).unwrap_or(jiff::SignedDuration::MAX);

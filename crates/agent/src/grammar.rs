@@ -70,6 +70,8 @@ pub(crate) enum Wish {
     AskBack(String),
     /// Ask this member, too.
     Delegate(String),
+    /// Let me talk with the people of the thread.
+    TakeOver,
     /// Ask again after so long; or a sentence, where that is no length of time.
     Snooze(Result<Span, String>),
 }

@@ -697,10 +697,8 @@ impl Thread {
         let Some(question) = self.question(id) else { return };
         let next = match (&question.kind, end) {
             // What the agent wants instead is what it was about to do.
-            (_, End::Withdrawn) => match self.state {
-                Phase::Deciding(_) => self.state,
-                _ => self.thinking_or_waiting(),
-            },
+            (_, End::Withdrawn) if matches!(self.state, Phase::Deciding(_)) => self.state,
+            (_, End::Withdrawn) => self.thinking_or_waiting(),
             (QuestionKind::HandOver, End::Answered(Decision::HandBack { .. })) => {
                 self.run.handed_over = false;
                 self.run.handed_back = self.run.handed_back.saturating_add(1);

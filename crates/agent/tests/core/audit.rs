@@ -202,8 +202,8 @@ fn what_this_build_does_not_know_counts_in_the_chain() {
     let same = read(r#"{"by":"ana","event":"paused"}"#);
     let more = read(r#"{"event":"paused","by":"ana","mood":[1.0]}"#);
     assert_eq!((&same, &more), (&plain, &plain), "it is the same event to this build");
-    assert_eq!(chain(&[same]), chain(&[plain.clone()]));
-    assert_ne!(chain(&[more.clone()]), chain(&[plain]));
+    assert_eq!(chain(&[same]), chain(std::slice::from_ref(&plain)));
+    assert_ne!(chain(std::slice::from_ref(&more)), chain(&[plain]));
     // Also out of the archive, where its time stands beside it.
     let line = more.json().to_string();
     let back: Record = serde_json::from_str(&line).unwrap();

@@ -130,6 +130,29 @@ fn what_several_approve_none_of_them_changes() {
     assert!(story.thread.votes(id).next().is_none());
 }
 
+/// What is approved with changes is approved on the terms that hold for what it has become.
+#[test]
+fn changes_do_not_get_round_the_terms_of_what_would_run() {
+    let policy = "policy = [\n    { when = \"args.amount > 1000\", then = \"deny\" },";
+    let several = "policy = [\n    { when = \"args.amount > 500\", then = \"ask\", approvers = [\"operators\", \"finance\"], quorum = 2 },\n\
+                   { when = \"args.amount > 400\", then = \"ask\", approvers = [\"finance\"], requester_may_approve = false },\n\
+                   { when = \"args.amount > 300\", then = \"ask\", approvers = [\"finance\"], severity = \"high\" },";
+    let mut files = crate::support::files(&[]);
+    let text = files.get_mut("agent.toml").unwrap();
+    assert!(text.contains(policy));
+    *text = text.replace(policy, several);
+    let agent = crate::support::load(files);
+    let mut story = Story::begin(agent, proven("web", "cleo"), "refund 200");
+    story.directory.severities.insert("high".into(), vec![ChannelName::new("web")]);
+    let (id, _) = story.asks_approval("refund", json!({ "amount": 200 }));
+    for amount in ["600", "450", "350"] {
+        let events = says(&mut story, id, cleo(), &format!("approve\namount: {amount}"));
+        assert_eq!(refused(&events), Why::Unfit, "{amount}");
+    }
+    let events = says(&mut story, id, cleo(), "approve\namount: 250");
+    assert!(matches!(events.as_slice(), [Event::Answered(_)]), "{events:#?}");
+}
+
 #[test]
 fn who_asked_for_it_does_not_approve_it_where_that_is_said_on_whatever_channel() {
     let agent = on_terms("approvers = ['operators'], requester_may_approve = false", &[]);

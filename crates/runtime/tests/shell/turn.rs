@@ -10,9 +10,9 @@ use std::{
 };
 
 use agent::{Event, Outcome, Phase, QuestionKind};
-use channel::{Inbox, Signal};
+use channel::{ChannelName, Inbox, Signal};
 use model::Kind;
-use runtime::{Serving, serve};
+use runtime::{Door, Serving, serve};
 use serde_json::json;
 use store::{Again, Batch};
 use testkit::doubles::{Fault, Hold, Op, Play, StoreDouble, completion};
@@ -746,6 +746,34 @@ async fn an_approved_call_runs_and_a_lapsed_one_does_not() {
         let thread = world.finished("p").await;
         assert_eq!(count(&thread, "lapsed"), usize::from(!approved));
         assert_eq!(world.tools.calls().len(), usize::from(approved));
+        assert!(serving.stop().await);
+    }
+}
+
+/// A word gives a request up whatever a model is doing: at once where this gateway heard it, soon where another one did.
+#[tokio::test]
+async fn a_request_that_is_given_up_is_thought_about_no_longer() {
+    for here in [true, false] {
+        let mut world = World::new();
+        world.settings.lease = Duration::from_millis(if here { 600_000 } else { 900 });
+        let hold = Hold::new();
+        world.model.then(Play::gives(Ok(completion(finish("Late.").to_string()))).held(&hold));
+        world.model.thinks(&finish("Next."));
+        let board = world.board();
+        let door = match here {
+            true => Door::new(board.clone(), ChannelName::new("chat")),
+            false => world.door("chat"),
+        };
+        let serving = serve(board);
+        world.say("p", "one").await;
+        hold.reached(1).await;
+        door.accept(world.inbound("ben", "p", "stop")).await.unwrap();
+        // The model has not answered, and what comes next is worked on.
+        door.accept(world.inbound("ben", "p", "two")).await.unwrap();
+        let thread = world.finished("p").await;
+        let counts = ["cancelled", "thought Late.", "thought Next."].map(|words| count(&thread, words));
+        assert_eq!(counts, [1, 0, 1], "{:#?}", story(&thread));
+        hold.open();
         assert!(serving.stop().await);
     }
 }
