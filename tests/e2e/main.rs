@@ -16,6 +16,7 @@ mod discord;
 mod email;
 mod fail_over;
 mod failures;
+mod forms;
 mod health;
 mod house;
 mod humans;
