@@ -94,11 +94,13 @@ pub fn admit(directory: &Directory, thread: &Thread, arrival: Arrival<'_>, now: 
                     let line = |id: &str| values.get(id).map_or("", String::as_str);
                     grammar::wish_of(line(MORE_WHAT), line(MORE_TEXT)).map(Reading::Wish)
                 }
-                _ => filled(directory, &arrival, question, choice, values).or_else(|| {
-                    let pressed =
-                        grammar::press(&question.kind, &question.options, choice, comment.as_deref());
-                    pressed.map(Reading::Clear)
-                }),
+                _ => {
+                    filled(directory, &arrival, (question, thread.added(id)), choice, values).or_else(|| {
+                        let pressed =
+                            grammar::press(&question.kind, &question.options, choice, comment.as_deref());
+                        pressed.map(Reading::Clear)
+                    })
+                }
             };
             let read = read.unwrap_or(Reading::Unclear);
             let given = Given { read, words: choice.clone(), how: How::Pressed };
@@ -179,11 +181,11 @@ fn reply(
         }
         let read = match named {
             Some((code, words)) if code.eq_ignore_ascii_case(&code_of(id)) => {
-                read(directory, question, arrival, words)
+                read(directory, (question, thread.added(id)), arrival, words)
             }
             // The card says one thing and the code another.
             Some(_) if is_guarded(question) => None,
-            Some(_) | None => read(directory, question, arrival, text),
+            Some(_) | None => read(directory, (question, thread.added(id)), arrival, text),
         };
         let given = Given { read: read.unwrap_or(Reading::Unclear), words: text.to_owned(), how: How::Wrote };
         return Some(answer(directory, thread, arrival, (id, question), given, now));
@@ -199,12 +201,12 @@ fn reply(
         Some(_) | None => (text, here),
     };
     let [(id, question)] = here.as_slice() else {
-        let clear = here
-            .iter()
-            .any(|(_, question)| is_guarded(question) && read(directory, question, arrival, words).is_some());
+        let clear = here.iter().any(|(id, question)| {
+            is_guarded(question) && read(directory, (question, thread.added(*id)), arrival, words).is_some()
+        });
         return clear.then(|| vec![which(thread, arrival, &here, text)]);
     };
-    let read = read(directory, question, arrival, words)?;
+    let read = read(directory, (question, thread.added(*id)), arrival, words)?;
     let may = || directory.may_answer(&thread.audience(*id), question.requester.as_ref(), &inbound.from, now);
     if !is_guarded(question) && may().is_none() {
         return None;
@@ -245,7 +247,12 @@ fn is_guarded(question: &Question) -> bool {
 
 /// Reads a text as an answer; to a plain question, files alone are one too. Whoever was asked at a desk may want something
 /// about the question first.
-fn read(directory: &Directory, question: &Question, arrival: &Arrival<'_>, text: &str) -> Option<Reading> {
+fn read(
+    directory: &Directory,
+    (question, added): (&Question, &[String]),
+    arrival: &Arrival<'_>,
+    text: &str,
+) -> Option<Reading> {
     if question.is_hand_over() && grammar::takes_over(text) {
         return Some(Reading::Wish(Wish::TakeOver));
     }
@@ -263,7 +270,7 @@ fn read(directory: &Directory, question: &Question, arrival: &Arrival<'_>, text:
         let names: Vec<&str> =
             args.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
         return match form::lines(rest, &names, false)? {
-            Ok(values) => revised_call(directory, arrival, question, &values),
+            Ok(values) => revised_call(directory, arrival, (question, added), &values),
             Err(what) => Some(Reading::Unfit(what)),
         };
     }
@@ -315,12 +322,12 @@ enum Reading {
 fn filled(
     directory: &Directory,
     arrival: &Arrival<'_>,
-    question: &Question,
+    (question, added): (&Question, &[String]),
     choice: &str,
     values: &BTreeMap<String, String>,
 ) -> Option<Reading> {
     match (choice, &question.form) {
-        (EDIT, _) => revised_call(directory, arrival, question, values),
+        (EDIT, _) => revised_call(directory, arrival, (question, added), values),
         (FILL, Some(form)) => {
             let read = form::read(form, values);
             Some(read.map_or_else(Reading::Unfit, |values| Reading::Clear(Decision::Form(values))))
@@ -339,14 +346,20 @@ fn filled(
 fn revised_call(
     directory: &Directory,
     arrival: &Arrival<'_>,
-    question: &Question,
+    (question, added): (&Question, &[String]),
     values: &BTreeMap<String, String>,
 ) -> Option<Reading> {
     let QuestionKind::Approval { tool, args, .. } = &question.kind else { return None };
     let read = arrival.agent.ok_or_else(|| "the agent that asked is not here any more".to_owned()).and_then(
         |agent| {
             let args = revise(agent, tool, args, values)?;
-            may_approve(directory, agent, question.requester.as_ref(), (tool, &args), arrival.inbound)?;
+            may_approve(
+                directory,
+                agent,
+                (question.requester.as_ref(), added),
+                (tool, &args),
+                arrival.inbound,
+            )?;
             Ok(args)
         },
     );
@@ -365,7 +378,7 @@ fn revised_call(
 fn may_approve(
     directory: &Directory,
     agent: &Agent,
-    requester: Option<&Person>,
+    (requester, added): (Option<&Person>, &[String]),
     (tool, args): (&str, &Value),
     inbound: &Inbound,
 ) -> Result<(), String> {
@@ -375,6 +388,10 @@ fn may_approve(
     };
     let judgement = judge(directory, tool_spec, args);
     let approvers = if judgement.approvers.is_empty() { &spec.approvers } else { &judgement.approvers };
+    // Whoever was asked later may do so where that call would have been escalated to them, too.
+    let later = judgement.terms.ladder.iter().flat_map(|rung| &rung.approvers);
+    let later = later.filter(|name| added.contains(name));
+    let approvers: &Vec<String> = &approvers.iter().chain(later).cloned().collect();
     let from = &inbound.from;
     let standing = Standing { member: directory.member(from).map(str::to_owned), instead_of: None };
     match judgement.verdict {

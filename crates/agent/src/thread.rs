@@ -282,6 +282,11 @@ impl Thread {
         })
     }
 
+    /// Members and groups who may answer a question beside its first audience, since it was asked again.
+    pub(crate) fn added(&self, id: QuestionId) -> &[String] {
+        self.inquiries.get(&id).map(|inquiry| inquiry.audience.as_slice()).unwrap_or_default()
+    }
+
     /// Who may answer a question.
     pub fn audience(&self, id: QuestionId) -> Audience {
         let mut audience = self.question(id).map(|question| question.audience.clone()).unwrap_or_default();

@@ -301,6 +301,11 @@ impl Board {
     /// they are as clear as an answer must be, because it is the only one that waits there.
     async fn meant(&self, inbound: &Inbound) -> Result<Option<Found>, store::Error> {
         let Body::Text { text, .. } = &inbound.body else { return Ok(None) };
+        // Where senders are easily imitated, only a ticket or a reply names a question.
+        let can = self.capabilities(&inbound.at.channel);
+        if can.is_none_or(|can| can.correlation == Correlation::Ticket) {
+            return Ok(None);
+        }
         let code = code(text).map(|(code, _)| code.to_lowercase());
         if code.is_none() && !means_a_question(text) {
             return Ok(None);
