@@ -313,7 +313,7 @@ pub struct PolicyRule {
     /// Who was asked and has not answered is asked again so long after the question: `["30m", "2h"]`.
     #[serde(default)]
     pub remind: Vec<Span>,
-    /// A name under [severities] in `config.toml`: the channels on which this may be decided. Without, on every channel.
+    /// A name under `severities` in `config.toml`: the channels on which this may be decided. Without, on every channel.
     #[serde(default)]
     pub severity: Option<String>,
     /// Further desks to ask at as time passes, in this order.
