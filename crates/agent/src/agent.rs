@@ -155,10 +155,6 @@ impl Agent {
             let remedy = "give its places to members, or name members or groups in `approvers`".to_owned();
             flaws.push(source.flaw(&["desk"], what, Some(remedy)));
         }
-        if spec.questions_max == 0 {
-            let remedy = "it must be 1 or more".to_owned();
-            flaws.push(source.flaw(&["questions_max"], "0 would let nobody be asked", Some(remedy)));
-        }
         feasible::check(source, directory, spec, &mut flaws);
         // An agent that fills its window before anybody spoke would hand every request to a person.
         if let Err(fault) = render::render(self, &Thread::new(ThreadId::of_nobody())) {

@@ -9,11 +9,12 @@ use serde_json::Value;
 
 use crate::{
     agent::Agent,
-    directory::{Directory, Standing},
+    directory::Directory,
     event::{
         Acted, AskedAt, Audience, Author, Decision, Deferral, Event, Fault, FaultKind, Form, Outcome,
         Question, QuestionKind, Reply,
     },
+    feasible::{able, enough},
     id::{CallId, QuestionId, Seq},
     inert::clip,
     inquiry::{Due, awake},
@@ -22,7 +23,7 @@ use crate::{
     policy::{Judgement, judge},
     spec::{AskAt, Repeat, Verdict, WhileWaiting},
     summary::summary,
-    terms::{Bar, Met, Otherwise, Quorum, Terms, Vote},
+    terms::{Otherwise, Terms},
     thread::{Phase, Thread, UNKNOWN_OPTIONS, hash_of},
 };
 
@@ -97,7 +98,7 @@ pub fn escalate(
 /// if a card was lost that was to go elsewhere.
 pub fn lost(thread: &Thread, key: channel::DeliveryKey, why: &str) -> Vec<Event> {
     let asked = crate::id::caused_by(&key).and_then(|(_, seq, n)| {
-        let id = thread.asked_by(seq)?;
+        let id = thread.asked_by(seq, n)?;
         let posted = thread.inquiry(id)?.cards.iter().find(|posted| posted.seq == seq && posted.n == n)?;
         Some((thread.question(id).filter(|_| thread.settled_by(id).is_none())?, posted.asked.clone()))
     });
@@ -167,13 +168,15 @@ impl Desk<'_> {
                 Some(_) => Step::Record(vec![self.cannot_say(asked_back, deferral)]),
             });
         }
-        if !self.thread.has_news() {
+        // What became of a call is asked whatever is said meanwhile.
+        let is_unknown = |question: &Question| matches!(question.kind, QuestionKind::Unknown { .. });
+        if !self.thread.has_news() || self.thread.open_questions().any(|(_, question)| is_unknown(question)) {
             return None;
         }
         match self.agent.spec().while_waiting {
             WhileWaiting::Queue => None,
             WhileWaiting::Consider => self.tripped().is_none().then_some(Step::Think),
-            WhileWaiting::Cancel => Some(Step::Record(self.withdraw("something else was said meanwhile"))),
+            WhileWaiting::Cancel => Some(self.withdraw("something else was said meanwhile")),
         }
     }
 
@@ -191,9 +194,9 @@ impl Desk<'_> {
     }
 
     /// The agent does not need the answers any more that it waits for.
-    fn withdraw(&self, why: &str) -> Vec<Event> {
+    fn withdraw(&self, why: &str) -> Step {
         let open = self.thread.open_questions();
-        open.map(|(question, _)| Event::Withdrawn { question, why: why.to_owned() }).collect()
+        Step::Record(open.map(|(question, _)| Event::Withdrawn { question, why: why.to_owned() }).collect())
     }
 
     /// Which limit says that a human must take over; the sentence is for that human.
@@ -255,7 +258,6 @@ impl Desk<'_> {
         match (intent, asked_back) {
             (Intent::Say { text, files } | Intent::Finish { text, files }, Some((asked_back, deferral))) => {
                 let said = Reply {
-                    to: deferral.at.clone(),
                     in_reply_to: deferral.message.clone(),
                     answers: Some(asked_back),
                     ..self.reply(seq, &deferral.at, text, files)
@@ -280,14 +282,16 @@ impl Desk<'_> {
                         self.fail(FaultKind::BadCall, format!("this very {tool} waits for approval already")),
                     );
                 }
-                match asked_back {
-                    Some(_) => Some(self.fail(FaultKind::BadCall, ANSWER_FIRST)),
-                    None => Some(Step::Record(self.withdraw(INSTEAD))),
-                }
+                Some(match asked_back {
+                    Some(_) => self.fail(FaultKind::BadCall, ANSWER_FIRST),
+                    None => self.withdraw(INSTEAD),
+                })
             }
-            (Intent::Ask { .. }, Some(_)) => Some(self.fail(FaultKind::BadCall, ANSWER_FIRST)),
-            (Intent::Ask { .. } | Intent::Finish { .. } | Intent::HandOver { .. }, _) => {
-                Some(Step::Record(self.withdraw(INSTEAD)))
+            (Intent::Ask { .. } | Intent::HandOver { .. }, Some(_)) => {
+                Some(self.fail(FaultKind::BadCall, ANSWER_FIRST))
+            }
+            (Intent::Ask { .. } | Intent::Finish { .. } | Intent::HandOver { .. }, None) => {
+                Some(self.withdraw(INSTEAD))
             }
         }
     }
@@ -343,9 +347,6 @@ impl Desk<'_> {
         let spec = self.agent.spec();
         let approvers = if judgement.approvers.is_empty() { &spec.approvers } else { &judgement.approvers };
         let desk = judgement.desk.as_deref().unwrap_or(&spec.desk);
-        if let Some(step) = self.asks_too_much() {
-            return step;
-        }
         let terms = judgement.terms.clone();
         let asked = self.where_to_ask(approvers, desk, &terms);
         if asked.is_empty() || !self.can_be_approved(approvers, &terms) {
@@ -384,53 +385,16 @@ impl Desk<'_> {
         }
         let desk = self.directory.desks.get(desk).map(|desk| desk.places.as_slice()).unwrap_or_default();
         let may = |asked: &&AskedAt| asked.member.as_deref().is_none_or(|member| roster.contains(member));
-        self.with_delegates(desk.iter().filter(may).cloned().collect())
+        self.directory.with_delegates(desk.iter().filter(may).cloned().collect(), self.now)
     }
 
-    /// Who stands in for a member who is away is asked in their place.
-    fn with_delegates(&self, places: Vec<AskedAt>) -> Vec<AskedAt> {
-        let mut asked: Vec<AskedAt> = Vec::new();
-        for place in places.clone() {
-            let delegate =
-                place.member.as_deref().and_then(|member| self.directory.stands_in(member, self.now));
-            let place =
-                delegate.and_then(|delegate| self.directory.own_place(delegate, &places)).unwrap_or(place);
-            if !asked.contains(&place) {
-                asked.push(place);
-            }
-        }
-        asked
-    }
-
-    /// Whether there are enough who may approve a call of this request. Who has a role only their platform knows, so where
-    /// roles are named there may be.
+    /// Whether there are enough who may approve a call of this request.
     fn can_be_approved(&self, approvers: &[String], terms: &Terms) -> bool {
-        let rungs = terms.ladder.iter().flat_map(|rung| &rung.approvers);
-        let later = rungs.filter(|_| matches!(terms.quorum, Quorum::Count(_)));
-        let all: Vec<String> = approvers.iter().chain(later).cloned().collect();
-        if self.directory.has_roles(&all) {
-            return true;
-        }
-        let requester = self.thread.requester();
-        let people: Vec<Person> =
-            self.directory.roster(&all).into_iter().filter_map(|name| self.directory.person(name)).collect();
-        let may = |person: &&Person| {
-            let standing =
-                Standing { member: self.directory.member(person).map(str::to_owned), instead_of: None };
-            terms.bars(self.directory, requester, person, &standing) != Some(Bar::Requester)
-        };
-        let votes: Vec<Vote<'_>> =
-            people.iter().filter(may).map(|by| Vote { by, instead_of: None }).collect();
-        terms.quorum.is_met(&all, self.directory, &votes) == Met::Yes
-    }
-
-    /// Too many questions are open already.
-    fn asks_too_much(&self) -> Option<Step> {
-        let open = self.thread.open_questions().count();
-        let max = self.agent.spec().questions_max;
-        (open >= max as usize).then(|| {
-            self.fail(FaultKind::BadCall, format!("{open} questions are open already; wait for an answer"))
-        })
+        let later: Vec<String> = terms.ladder.iter().flat_map(|rung| rung.approvers.clone()).collect();
+        let requester = self.thread.requester().filter(|_| !terms.requester_may);
+        let theirs = requester.and_then(|person| self.directory.named(person));
+        let able = |names: &[String]| able(self.directory, names, |name| Some(name) != theirs, |_| true);
+        enough(self.directory, terms.quorum, approvers, &later, able).is_ok()
     }
 
     /// The form of the agent with this name, as it is now.
@@ -441,9 +405,6 @@ impl Desk<'_> {
     }
 
     fn ask(&self, text: &str, to: Option<&str>, format: Format) -> Step {
-        if let Some(step) = self.asks_too_much() {
-            return step;
-        }
         let deadline = self.agent.spec().question_deadline.0;
         let (asked, audience) = match to {
             None | Some("origin") => {
@@ -467,7 +428,7 @@ impl Desk<'_> {
 
     fn desk(&self, name: &str) -> (Vec<AskedAt>, Audience) {
         let (asked, members) = self.directory.desk(name, &self.agent.spec().approvers);
-        (self.with_delegates(asked), Audience { requester: false, members })
+        (self.directory.with_delegates(asked, self.now), Audience { requester: false, members })
     }
 
     /// The question, and a word to the people at home when it is asked elsewhere.
@@ -565,7 +526,9 @@ impl Desk<'_> {
     fn again(&self, id: CallId) -> Option<Step> {
         let call = self.thread.call(id)?;
         let repeat = self.agent.spec().tools.get(call.tool)?.repeat;
-        let may = matches!(repeat, Repeat::Safe | Repeat::ByKey) && self.thread.starts(id) < STARTS_MAX;
+        let may = matches!(repeat, Repeat::Safe | Repeat::ByKey)
+            && self.thread.starts(id) < STARTS_MAX
+            && self.thread.run().given_up.is_none();
         let (tool, args, hash) = (call.tool.to_owned(), call.args.clone(), hash_of(call.args));
         may.then_some(Step::Act(Call { id, tool, args, hash }))
     }
@@ -614,7 +577,7 @@ impl Desk<'_> {
                 let text = match &answer.decision {
                     Decision::Text(text) => text.clone(),
                     // They have talked about it.
-                    Decision::Done if self.thread.taken(id).is_some() => {
+                    Decision::Done if self.thread.taken(id).is_some_and(|taken| taken.spoke) => {
                         return Step::Record(vec![Event::Finished]);
                     }
                     Decision::Approve
@@ -628,8 +591,10 @@ impl Desk<'_> {
                 };
                 said(self.thread, home, text, Author::Member(member))
             }
-            // They have talked, and nobody has said anything for long.
-            None if self.thread.taken(id).is_some() => return Step::Record(vec![Event::Finished]),
+            // They have talked, and the last word was said long ago.
+            None if self.thread.taken(id).is_some_and(|taken| !taken.owes) => {
+                return Step::Record(vec![Event::Finished]);
+            }
             None => {
                 let text = "Nobody could look at this in time. Please write again if you still need it.";
                 said(self.thread, home, text.to_owned(), Author::Gateway)

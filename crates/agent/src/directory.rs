@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use channel::{Address, ChannelName, Person, Place, Timestamp, Verified};
+use channel::{Address, ChannelName, Person, Place, Timestamp};
 use jiff::tz::TimeZone;
 
 use crate::{
@@ -203,24 +203,24 @@ impl Directory {
         person: &Person,
         now: Timestamp,
     ) -> Option<Standing> {
-        let is_requester = audience.requester
-            && requester.is_some_and(|who| {
-                who.channel == person.channel
-                    && who.id == person.id
-                    && (person.verified.is_proven() || !who.verified.is_proven())
-            });
-        if is_requester {
+        if audience.requester && requester.is_some_and(|who| is_same(who, person)) {
             return Some(Standing { member: self.member(person).map(str::to_owned), instead_of: None });
         }
         self.standing(&audience.members, person, now)
     }
 
-    /// A member as they would be proven on one of their channels.
-    pub(crate) fn person(&self, member: &str) -> Option<Person> {
-        let (channel, id) = self.members.get(member)?.ids.iter().next()?;
-        let verified = Verified::Proven { by: "the configuration".to_owned() };
-        let (channel, id, name) = (channel.clone(), id.clone(), member.to_owned());
-        Some(Person { channel, id, name, verified, roles: Vec::new() })
+    /// The places, with whoever stands in for a member who is away asked in their stead.
+    pub(crate) fn with_delegates(&self, places: Vec<AskedAt>, now: Timestamp) -> Vec<AskedAt> {
+        let mut asked: Vec<AskedAt> = Vec::new();
+        for place in &places {
+            let delegate = place.member.as_deref().and_then(|member| self.stands_in(member, now));
+            let own = delegate.and_then(|delegate| self.own_place(delegate, &places));
+            let place = own.unwrap_or_else(|| place.clone());
+            if !asked.contains(&place) {
+                asked.push(place);
+            }
+        }
+        asked
     }
 
     /// Where a member is asked by themself: on the channel that they prefer, else on one of those where it was asked already,
@@ -235,8 +235,17 @@ impl Directory {
     }
 }
 
+/// Whether somebody is the person who did something before: the same identity, and no mere claim where that was proven.
+pub(crate) fn is_same(before: &Person, now: &Person) -> bool {
+    before.channel == now.channel
+        && before.id == now.id
+        && (now.verified.is_proven() || !before.verified.is_proven())
+}
+
 #[cfg(test)]
 mod tests {
+    use channel::Verified;
+
     use super::*;
 
     #[test]

@@ -296,7 +296,7 @@ impl<'a> Look<'a> {
 }
 
 /// The members behind these names who fulfil a condition, and whether there is a role of a channel that does.
-fn able<'a>(
+pub(crate) fn able<'a>(
     directory: &'a Directory,
     names: &[String],
     member: impl Fn(&str) -> bool,
@@ -307,7 +307,7 @@ fn able<'a>(
 }
 
 /// Whether those who are able to could make a quorum; why not, one sentence.
-fn enough<'a>(
+pub(crate) fn enough<'a>(
     directory: &Directory,
     quorum: Quorum,
     approvers: &[String],

@@ -23,7 +23,7 @@ const SNOOZE: &[&str] = &["snooze", "later", "remind me"];
 /// Words that take a conversation over, as a whole answer.
 const TAKE_OVER: &[&str] = &["take over", "take", "i take over", "i'll take it"];
 /// Words that give it back to the agent; alone, or followed by `:` and what it is to know.
-const HAND_BACK: &[&str] = &["hand back", "give back"];
+const HAND_BACK: &[&str] = &["hand back", "give back", "back"];
 /// Words that end it, as a whole answer.
 const DONE: &[&str] = &["done", "close"];
 /// Words that stop the work on a request, as a whole message.
@@ -130,6 +130,9 @@ pub(crate) const MORE_TEXT: &str = "text";
 /// What can be chosen there, in this order.
 pub(crate) const MORE_OPTIONS: [&str; 3] =
     ["Ask the agent something", "Ask somebody else, too", "Ask me again later"];
+
+/// The words that say the same, in the same order.
+pub(crate) const MORE_WORDS: [&str; 3] = ["ask: your question", "delegate: a name", "snooze: 2h"];
 
 /// Reads what was filled in under [`MORE`].
 pub(crate) fn wish_of(what: &str, text: &str) -> Option<Wish> {

@@ -43,6 +43,10 @@ pub(crate) struct Taken {
     pub(crate) at: Address,
     /// When anybody last said anything.
     pub(crate) last: Timestamp,
+    /// Whether they have said anything.
+    pub(crate) spoke: bool,
+    /// Whether the people of the thread wait for a word of theirs.
+    pub(crate) owes: bool,
 }
 
 /// A card of a question.
@@ -133,7 +137,9 @@ impl Inquiry {
                 self.snoozed.retain(|other| other.who() != snoozed.who());
                 self.snoozed.push(snoozed);
             }
-            Deferring::TookOver => self.taken = Some(Taken { seq, at, last: now }),
+            Deferring::TookOver => {
+                self.taken = Some(Taken { seq, at, last: now, spoke: false, owes: true });
+            }
             Deferring::AskedBack(_) | Deferring::Delegated(_) => {}
         }
     }
@@ -181,6 +187,7 @@ impl Inquiry {
             let reaches_nobody = self.held.is_empty() && self.cards.iter().all(|card| card.lost);
             if at <= now || reaches_nobody {
                 let (places, _) = directory.desk(&rung.desk, &[]);
+                let places = directory.with_delegates(places, now);
                 let new = places.into_iter().filter(|place| !self.is_asked_at(&place.at)).collect();
                 let split = awake(directory, new, question.deadline, now);
                 return again(Because::Rung(self.rungs), split, rung.approvers.clone());

@@ -14,6 +14,7 @@ mod intent;
 mod thread;
 
 mod admit;
+mod answer;
 mod decide;
 mod form;
 mod outgoing;
@@ -51,8 +52,9 @@ mod extract;
 mod grammar;
 mod lenient;
 
-pub use admit::{About, Arrival, Assigned, Named, admit, goes_on, naming};
+pub use admit::{About, Arrival, Assigned, Named, admit, goes_on};
 pub use agent::Agent;
+pub use answer::{is_guarded, may_answer, naming};
 pub use audit::{Held, Ledger, Mark, Secrets, decisions, hold_against};
 pub use calendar::{Days, Hours};
 pub use canonical::{args_hash, canonical};

@@ -14,7 +14,9 @@ use crate::{
         QuestionKind, Refusal, Speech, Why,
     },
     form,
-    grammar::{BACK, CHOOSE, EDIT, FILL, MORE, MORE_OPTIONS, MORE_TEXT, MORE_WHAT, OVER, TAKE, choice_id},
+    grammar::{
+        BACK, CHOOSE, EDIT, FILL, MORE, MORE_OPTIONS, MORE_TEXT, MORE_WHAT, MORE_WORDS, OVER, TAKE, choice_id,
+    },
     id::{QuestionId, Seq},
     inquiry::{Inquiry, Posted},
     revise,
@@ -56,7 +58,9 @@ pub fn outgoing(thread: &Thread, seq: Seq, press: &Press<'_>) -> Vec<Outgoing> {
         Event::Voted(ballot) => voted(thread, seq, ballot, press, at),
         Event::Deferred(deferral) => deferred(thread, seq, deferral, press, at),
         Event::Spoke(speech) => {
-            thread.home().map(|home| spoken(thread, seq, home, speech, at)).into_iter().collect()
+            // Where both sides talk in one place, everybody has heard it.
+            let home = thread.home().filter(|home| **home != speech.at);
+            home.map(|home| spoken(thread, seq, home, speech, at)).into_iter().collect()
         }
         Event::Heard(heard) => relayed(thread, seq, heard, at).into_iter().collect(),
         Event::Answered(answer) => close(thread, answer.question, seq, &ending(thread, answer), press, at),
@@ -332,7 +336,7 @@ fn spoken(thread: &Thread, seq: Seq, home: &Address, speech: &Speech, at: Timest
 
 /// What was said at home while somebody had taken the conversation over goes to where they talk.
 fn relayed(thread: &Thread, seq: Seq, heard: &Heard, at: Timestamp) -> Option<Outgoing> {
-    let to = thread.relayed_to(seq)?;
+    let to = thread.relayed_to(seq).filter(|to| thread.home() != Some(to))?;
     let files = heard.files.iter().map(|heard| heard.file.clone()).filter(|file| !file.hash.is_empty());
     Some(Outgoing {
         content: Content::Text(Text { markdown: heard.text.clone(), note: Some(heard.from.name.clone()) }),
@@ -503,16 +507,25 @@ fn choices(question: &Question, to: &Address, taken: bool, press: &Press<'_>) ->
     }
 }
 
-/// What else somebody may do who was asked at a desk: ask back, name somebody else, put it off. Without forms it is said in
-/// words.
-fn more(question: &Question, to: &Address, press: &Press<'_>) -> Option<Choice> {
-    let can = (press.capabilities)(&to.channel).is_some_and(|can| can.forms);
-    let line = |id: &str, label: &str, kind| Input { kind, required: true, ..Input::line(id, label, "") };
-    (can && !question.audience.requester).then(|| Choice {
-        id: MORE.into(),
-        label: "More…".into(),
+/// What else somebody may do who was asked at a desk: ask back, name somebody else, put it off. Where there are no buttons the
+/// words for it are shown.
+fn more(question: &Question, to: &Address, press: &Press<'_>) -> Vec<Choice> {
+    let plain = |id: &str, label: &str| Choice {
+        id: id.into(),
+        label: label.into(),
         style: Style::Plain,
         comment: Comment::None,
+        form: Vec::new(),
+        reply: None,
+    };
+    let can = (press.capabilities)(&to.channel).filter(|_| !question.audience.requester);
+    let Some(can) = can.filter(|can| can.forms || !can.buttons) else { return Vec::new() };
+    if !can.forms {
+        let words = MORE_WORDS.iter().zip(MORE_OPTIONS);
+        return words.map(|(word, option)| plain(word, option)).collect();
+    }
+    let line = |id: &str, label: &str, kind| Input { kind, required: true, ..Input::line(id, label, "") };
+    vec![Choice {
         form: vec![
             line(
                 MORE_WHAT,
@@ -524,8 +537,8 @@ fn more(question: &Question, to: &Address, press: &Press<'_>) -> Option<Choice> 
                 ..line(MORE_TEXT, "What, who, or when", InputKind::Lines)
             },
         ],
-        reply: None,
-    })
+        ..plain(MORE, "More…")
+    }]
 }
 
 /// The explanation to somebody whose answer did not count; for their eyes only.

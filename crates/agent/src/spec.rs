@@ -41,9 +41,6 @@ pub struct AgentSpec {
     /// What becomes of a message that comes while a question is open.
     #[serde(default)]
     pub while_waiting: WhileWaiting,
-    /// How many questions may be open at once in a conversation.
-    #[serde(default = "defaults::questions_max")]
-    pub questions_max: u32,
     /// The messages sent to the model, in this order.
     #[serde(default = "defaults::messages")]
     pub messages: Vec<MessageSpec>,
@@ -404,9 +401,6 @@ mod defaults {
     }
     pub(super) fn question_deadline() -> Span {
         Span::seconds(72 * 3600)
-    }
-    pub(super) fn questions_max() -> u32 {
-        5
     }
     pub(super) fn yes() -> bool {
         true

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::{
     canonical::args_hash,
+    directory::is_same,
     event::{
         AgentRef, Answer, Audience, Author, Ballot, Decision, Deferral, Deferring, Denied, Edit, Event,
         Fault, Heard, Outcome, Question, QuestionKind, Record, Reply, Snapshot, Thought, Usage,
@@ -100,8 +101,8 @@ pub struct Run {
     pub calls: Vec<(String, String)>,
     /// Whether the conversation was handed over, and was not handed back.
     pub handed_over: bool,
-    /// How often it was handed back.
-    pub handed_back: u32,
+    /// The event that gave it up while a call ran: the end of that is waited for.
+    pub given_up: Option<Seq>,
     /// The last edit or deletion of one of its messages: a thought from before that counts for nothing.
     pub revised: Option<Seq>,
     /// The last end of a question: a thought from before that counts for nothing, either.
@@ -290,20 +291,18 @@ impl Thread {
     /// Who may answer a question.
     pub fn audience(&self, id: QuestionId) -> Audience {
         let mut audience = self.question(id).map(|question| question.audience.clone()).unwrap_or_default();
-        let more = self.inquiries.get(&id).map(|inquiry| inquiry.audience.as_slice()).unwrap_or_default();
-        audience
-            .members
-            .extend(more.iter().filter(|name| !audience.members.contains(name)).cloned().collect::<Vec<_>>());
+        audience.members.extend_from_slice(self.added(id));
         audience
     }
 
-    /// The question that the event at a place has to do with, by a message that it causes: one that asks, or asks again.
-    pub fn asked_by(&self, seq: Seq) -> Option<QuestionId> {
+    /// The question that the n-th message which the event at a place causes has to do with: a reply to it is about that.
+    pub fn asked_by(&self, seq: Seq, n: usize) -> Option<QuestionId> {
         match self.event(seq) {
             Some(Event::Asked(_)) => Some(QuestionId(seq)),
             Some(Event::AskedAgain(again)) => Some(again.question),
             Some(Event::Heard(_)) => self.relayed.get(&seq).map(|(id, _)| *id),
-            Some(Event::Deferred(deferral)) => Some(deferral.question),
+            // That somebody has taken over is told at home, too, where nobody is asked anything.
+            Some(Event::Deferred(deferral)) => (n == 0).then_some(deferral.question),
             Some(Event::Said(Reply { answers: Some(asked_back), .. })) => match self.event(*asked_back) {
                 Some(Event::Deferred(deferral)) => Some(deferral.question),
                 _ => None,
@@ -382,9 +381,7 @@ impl Thread {
     pub fn unanswered(&self, message: &MessageRef, by: &Person) -> Option<Seq> {
         let first = self.run.first.filter(|_| !self.is_idle())?;
         self.heard_since(first).find_map(|(seq, heard)| {
-            let same = heard.from.channel == by.channel && heard.from.id == by.id;
-            let sure = by.verified.is_proven() || !heard.from.verified.is_proven();
-            (heard.message.as_ref() == Some(message) && same && sure).then_some(seq)
+            (heard.message.as_ref() == Some(message) && is_same(&heard.from, by)).then_some(seq)
         })
     }
 
@@ -487,7 +484,7 @@ impl Thread {
             Event::Heard(_) => self.hear(seq, at),
             Event::Spoke(speech) => {
                 if let Some(Inquiry { taken: Some(taken), .. }) = self.open_inquiry(speech.question) {
-                    *taken = Taken { at: speech.at, last: at, ..*taken };
+                    *taken = Taken { seq: taken.seq, at: speech.at, last: at, spoke: true, owes: false };
                 }
             }
             Event::Edited(edit) => self.revise(seq, &edit.message, &edit.by, Some(&edit)),
@@ -560,7 +557,7 @@ impl Thread {
             Event::Undelivered { key, .. } => {
                 let caused = key.as_ref().and_then(caused_by).filter(|(id, _, _)| *id == self.id);
                 if let Some((_, cause, n)) = caused
-                    && let Some(inquiry) = self.asked_by(cause).and_then(|id| self.open_inquiry(id))
+                    && let Some(inquiry) = self.asked_by(cause, n).and_then(|id| self.open_inquiry(id))
                 {
                     inquiry.lost(cause, n);
                 }
@@ -575,13 +572,26 @@ impl Thread {
                     }
                 }
                 self.paused = false;
-                self.finish(Phase::Cancelled, at);
+                // What became of a call that runs must be known, and asked where nobody knows.
+                if matches!(self.state, Phase::Running(_) | Phase::Uncertain(_)) {
+                    self.run.given_up = Some(seq);
+                } else {
+                    self.finish(Phase::Cancelled, at);
+                }
             }
             Event::Finished => {
                 if !self.is_idle() {
                     self.finish(Phase::Finished, at);
                 }
             }
+        }
+        self.give_up(at);
+    }
+
+    /// A request that was given up while a call ran is over when that is.
+    fn give_up(&mut self, at: Timestamp) {
+        if self.run.given_up.is_some() && matches!(self.state, Phase::Thinking | Phase::Deciding(_)) {
+            self.finish(Phase::Cancelled, at);
         }
     }
 
@@ -592,7 +602,7 @@ impl Thread {
         }
         for id in &self.open {
             if let Some(Inquiry { taken: Some(taken), .. }) = self.inquiries.get_mut(id) {
-                taken.last = at;
+                (taken.last, taken.owes) = (at, true);
                 self.relayed.insert(seq, (*id, taken.at.clone()));
                 self.seen = Version(seq.0.saturating_add(1));
                 return;
@@ -705,8 +715,9 @@ impl Thread {
             (_, End::Withdrawn) if matches!(self.state, Phase::Deciding(_)) => self.state,
             (_, End::Withdrawn) => self.thinking_or_waiting(),
             (QuestionKind::HandOver, End::Answered(Decision::HandBack { .. })) => {
-                self.run.handed_over = false;
-                self.run.handed_back = self.run.handed_back.saturating_add(1);
+                // A human has looked at it: the limits count anew, else the one that was reached would hand it over again.
+                let Run { first, revised, settled, .. } = self.run;
+                self.run = Run { first, began: Some(at), revised, settled, ..Run::default() };
                 self.thinking_or_waiting()
             }
             (QuestionKind::HandOver, _) => Phase::Relaying(id),
@@ -737,14 +748,19 @@ impl Thread {
         self.open.clear();
         self.asked_back.clear();
         self.news = false;
-        let unseen = self.records.iter().enumerate().skip(usize::try_from(self.seen.0).unwrap_or(usize::MAX));
+        let given_up = self.run.given_up.filter(|_| end == Phase::Cancelled);
+        // What was said before a request was given up went with it.
+        let since = self.seen.0.max(given_up.map_or(0, |seq| seq.0));
+        let unseen = self.records.iter().enumerate().skip(usize::try_from(since).unwrap_or(usize::MAX));
         let first = unseen
             .into_iter()
             .find(|(place, record)| {
                 matches!(record.event, Event::Heard(_)) && self.heard(Seq(*place as u64)).is_some()
             })
             .map(|(place, _)| Seq(place as u64));
-        if let Some(place) = first.filter(|_| end == Phase::Finished && self.agent.is_some()) {
+        if let Some(place) =
+            first.filter(|_| (end == Phase::Finished || given_up.is_some()) && self.agent.is_some())
+        {
             self.begin(place, at);
         }
     }

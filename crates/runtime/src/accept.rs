@@ -1,11 +1,11 @@
 //! In: an inbound becomes events in one log, once, and is durable before the platform is told so.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use agent::{
-    About, Arrival, Assigned, Event, HeardFile, Home, How, Named, QuestionId, Record, Route, Routed, Seq,
-    Taken, Thread, ThreadId, Tickets, admit, card_at, caused_by, code, goes_on, lost, means_a_question,
-    naming, route, sha256, short_code, shown, snapshot,
+    About, Arrival, Assigned, Event, HeardFile, Home, How, Named, Record, Route, Routed, Taken, Thread,
+    ThreadId, Tickets, admit, card_at, caused_by, code, goes_on, is_guarded, lost, may_answer,
+    means_a_question, naming, route, sha256, short_code, shown, snapshot,
 };
 use async_trait::async_trait;
 use channel::{
@@ -310,35 +310,33 @@ impl Board {
         if code.is_none() && !means_a_question(text) {
             return Ok(None);
         }
-        let mut asked: Vec<(ThreadId, Seq)> = Vec::new();
+        let is_card =
+            |sent: &Sent| matches!(sent.outgoing.content, Content::Card(_)) && sent.outgoing.amends.is_none();
         let sent = self.store.sent(SentQuery::At(inbound.at.clone())).await?;
-        for message in sent.into_iter().rev() {
-            if let (Content::Card(_), None, Some((thread, seq, _))) =
-                (&message.outgoing.content, &message.outgoing.amends, caused_by(&message.outgoing.key))
-                && asked.iter().all(|(other, _)| *other != thread || code.is_some())
-            {
-                asked.push((thread, seq));
-            }
-            if asked.len() == ASKED_MAX {
-                break;
-            }
-        }
-        let mut open: Vec<(Thread, QuestionId)> = Vec::new();
-        for (id, seq) in asked {
+        let cards = sent.iter().rev().filter(|sent| is_card(sent)).take(ASKED_MAX);
+        // Whoever may answer none of them is told so where a call waits, and only says something otherwise.
+        let (mut theirs, mut others) = (Vec::new(), Vec::new());
+        let mut looked_at = BTreeSet::new();
+        for (id, seq, n) in cards.filter_map(|sent| caused_by(&sent.outgoing.key)) {
             let Some(thread) = self.readable(&id).await? else { continue };
-            let Some(question) = thread.asked_by(seq) else { continue };
+            let Some(asked) = thread.asked_by(seq, n) else { continue };
             let means = match &code {
-                Some(code) => *code == short_code(&id, question),
-                None => thread.settled_by(question).is_none(),
+                Some(code) => *code == short_code(&id, asked),
+                None => thread.settled_by(asked).is_none(),
             };
-            if means && open.iter().all(|(other, asked)| (other.id(), *asked) != (&id, question)) {
-                open.push((thread, question));
+            if !means || !looked_at.insert((id, asked)) {
+                continue;
+            }
+            if may_answer(&self.directory, &thread, asked, &inbound.from, self.clock.now()) {
+                theirs.push((thread, asked));
+            } else if thread.question(asked).is_some_and(is_guarded) {
+                others.push((thread, asked));
             }
         }
-        let rivals = open.iter().skip(1);
+        let rivals = theirs.iter().skip(1);
         let rivals =
             rivals.filter_map(|(thread, id)| Some(naming(thread, *id, thread.question(*id)?))).collect();
-        Ok(open.into_iter().next().map(|(thread, question)| Found {
+        Ok(theirs.into_iter().chain(others).next().map(|(thread, question)| Found {
             about: Some(About { question, named: Named::ByWords }),
             rivals,
             ..Found::of(thread)
@@ -361,7 +359,7 @@ impl Board {
         if let Some((thread, key)) = self.sent_as(channel, inbound.in_reply_to.as_ref()).await?
             && let Some(thread) = self.readable(&thread).await?
         {
-            let question = caused_by(&key).and_then(|(_, seq, _)| thread.asked_by(seq));
+            let question = caused_by(&key).and_then(|(_, seq, n)| thread.asked_by(seq, n));
             if question.is_some() || matches!(inbound.body, Body::Undelivered { .. }) {
                 let about = question.map(|question| About { question, named: Named::ByReply });
                 return Ok(Some((thread, about)));

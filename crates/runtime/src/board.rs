@@ -71,7 +71,7 @@ impl GivenUp {
     }
 
     /// Returns when it is said of this thread.
-    pub(crate) async fn heard(mut heard: broadcast::Receiver<ThreadId>, thread: &ThreadId) {
+    pub(crate) async fn heard(heard: &mut broadcast::Receiver<ThreadId>, thread: &ThreadId) {
         loop {
             match heard.recv().await {
                 Ok(of) if of != *thread => {}

@@ -140,12 +140,14 @@ impl Board {
     }
 
     async fn steps(&self, lease: &Lease, id: &ThreadId, stop: &CancellationToken) -> Result<Again, Halt> {
+        // Heard from before the log is read, so that nothing is given up between the two.
+        let mut given_up = self.given_up.listen();
         let mut thread = self.thread(id).await?;
         for _ in 0..STEPS_MAX {
             if stop.is_cancelled() {
                 return Ok(self.later(Duration::ZERO, "the gateway stopped"));
             }
-            let went = match self.step(lease, &mut thread, stop).await {
+            let went = match self.step(lease, &mut thread, &mut given_up, stop).await {
                 Ok(went) => went,
                 Err(store::Error::Conflict { .. }) => {
                     thread = self.thread(id).await?;
@@ -173,6 +175,7 @@ impl Board {
         &self,
         lease: &Lease,
         thread: &mut Thread,
+        given_up: &mut broadcast::Receiver<ThreadId>,
         stop: &CancellationToken,
     ) -> Result<Went, store::Error> {
         let Some(pinned) = thread.agent().cloned() else {
@@ -201,7 +204,7 @@ impl Board {
             }
             Step::Think => {
                 self.signal(thread, Signal::Working).await;
-                self.carry_out_think(lease, thread, &agent, stop).await
+                self.carry_out_think(lease, thread, &agent, given_up, stop).await
             }
             Step::Act(call) => {
                 self.signal(thread, Signal::Working).await;
@@ -215,14 +218,14 @@ impl Board {
         lease: &Lease,
         thread: &mut Thread,
         agent: &Arc<Agent>,
+        given_up: &mut broadcast::Receiver<ThreadId>,
         stop: &CancellationToken,
     ) -> Result<Went, store::Error> {
         let seen = thread.version();
-        let heard = self.given_up.listen();
         let asked = holding(self.store.as_ref(), lease, self.settings.lease, self.think(agent, thread, seen));
         let event = tokio::select! {
             done = asked => match done { Ok(event) => Some(event), Err(Lost) => return Ok(Went::Away) },
-            () = self.was_given_up(thread, heard) => None,
+            () = self.was_given_up(thread, given_up) => None,
             () = self.drained(stop) => return Ok(self.stopped()),
         };
         let Some(event) = event else {
@@ -255,7 +258,7 @@ impl Board {
 
     /// Returns when the request was given up that a model thinks about: at once where this process was told so, soon where
     /// another one was.
-    async fn was_given_up(&self, thread: &Thread, heard: broadcast::Receiver<ThreadId>) {
+    async fn was_given_up(&self, thread: &Thread, heard: &mut broadcast::Receiver<ThreadId>) {
         let elsewhere = async {
             loop {
                 tokio::time::sleep(self.settings.lease / 3).await;

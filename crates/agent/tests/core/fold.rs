@@ -21,6 +21,8 @@ pub(crate) static AGENTS: LazyLock<Vec<Agent>> = LazyLock::new(|| {
         agent(&[]),
         agent(&["ask_at = 'origin'", "limits.steps = 1", "limits.failures = 1"]),
         agent(&["ask_at = 'desk'", "limits.same_call = 1", "limits.active = '1s'", "limits.tokens = 1"]),
+        agent(&["while_waiting = 'consider'"]),
+        agent(&["while_waiting = 'cancel'", "ask_at = 'desk'"]),
     ]
 });
 pub(crate) static DIRECTORY: LazyLock<Directory> = LazyLock::new(directory);
@@ -666,7 +668,7 @@ impl<'a> World<'a> {
                 Some(_) | None => {}
             }
         }
-        if self.thread.phase() == Phase::Thinking {
+        if matches!(self.thread.phase(), Phase::Thinking | Phase::Waiting) {
             self.write(crate::support::thought(intent, seen));
         }
     }
@@ -707,7 +709,15 @@ impl<'a> World<'a> {
         };
         let person = people[usize::from(n) % people.len()].clone();
         let open = self.thread.open_questions().map(|(id, _)| id).next();
-        match byte % 10 {
+        match byte % 18 {
+            10 => self.arrive(person, text("ask: why?"), open),
+            11 => self.arrive(person, text("snooze: 10m"), open),
+            12 => self.arrive(person, text("delegate: ben"), open),
+            13 => self.arrive(person, text("take over"), open),
+            14 => self.arrive(person, text("hand back: try again"), open),
+            15 => self.arrive(person, text("done"), open),
+            16 => self.arrive(person, text("stop"), None),
+            17 => self.arrive(user(), text("something else"), None),
             0 => self.arrive(person, press("approve", None), open),
             1 => self.arrive(person, press("option-2", None), open),
             2 => self.arrive(person, press("reject", Some("no")), open),
@@ -774,7 +784,7 @@ proptest! {
 
     #[test]
     fn a_thread_in_the_world_always_comes_to_rest(
-        script in prop::collection::vec(any::<u8>(), 0..60), which in 0usize..3,
+        script in prop::collection::vec(any::<u8>(), 0..60), which in 0..AGENTS.len(),
     ) {
         let agent = &AGENTS[which];
         let mut world = World::new(agent);
@@ -802,11 +812,20 @@ proptest! {
                     let later = &thread.records()[place + 1..];
                     let seen = later.iter().any(|record| match &record.event {
                         Event::Thought(thought) => thought.seen.0 > place as u64,
+                        Event::Deferred(deferral) => deferral.deferring == Deferring::TookOver,
                         event => matches!(event, Event::HandedOver { .. } | Event::Cancelled { .. }),
                     });
+                    // Who has taken the conversation over has it.
+                    if thread.asked_by(Seq(place as u64), 0).is_some() {
+                        continue;
+                    }
                     let answered = later.iter().any(|record| matches!(
                         record.event,
-                        Event::Said(_) | Event::Asked(_) | Event::HandedOver { .. } | Event::Cancelled { .. }
+                        Event::Said(_)
+                            | Event::Spoke(_)
+                            | Event::Asked(_)
+                            | Event::HandedOver { .. }
+                            | Event::Cancelled { .. }
                     ));
                     prop_assert!(seen && answered, "{place} met silence: {}", tell(thread));
                 }

@@ -520,20 +520,6 @@ fn a_code_names_one_of_several() {
     assert!(story.thread.settled_by(first).is_none());
 }
 
-#[test]
-fn only_so_many_questions_are_open_at_once() {
-    let mut story = Story::begin(
-        on_terms("approvers = ['operators']", &["questions_max = 1", "while_waiting = 'consider'"]),
-        user(),
-        "pay",
-    );
-    story.asks_approval("pay", json!({ "amount": 80 }));
-    let mut thread: Thread = story.thread.clone();
-    thread.apply(agent::Record::new(at(99), crate::support::heard(user(), "hm")));
-    let directory: &Directory = &story.directory;
-    assert_eq!(decide(&story.agent, directory, &thread, at(100)), Step::Think);
-}
-
 /// A request that the agent has handed over to the operators.
 fn handed_over() -> (Story, QuestionId) {
     let mut story = Story::new(&[]);
@@ -585,7 +571,7 @@ fn who_takes_a_conversation_over_talks_until_it_is_handed_back() {
     assert_eq!(sent(&story), [("page-1".to_owned(), "ana: Hello, it is on its way.".to_owned())]);
     let heard = story.heard(user(), "thank you, and when?");
     assert_eq!(sent(&story), [("to:ana@corp.example".to_owned(), "ulla: thank you, and when?".to_owned())]);
-    assert_eq!(story.thread.asked_by(heard), Some(id), "a reply to it is for this conversation");
+    assert_eq!(story.thread.asked_by(heard, 0), Some(id), "a reply to it is for this conversation");
     // Each word gives it as much time as it had at first.
     story.pass(2 * 86_400);
     says(&mut story, id, ana(), "Tomorrow.");
@@ -601,22 +587,35 @@ fn who_takes_a_conversation_over_talks_until_it_is_handed_back() {
     assert_eq!(refused(&says(&mut story, id, ana(), "one more thing")), Why::Settled);
 }
 
+/// A conversation that was taken over ends without a word when it is done, or when its last word was the human's; whoever waits
+/// for one is told that none will come.
 #[test]
-fn a_conversation_that_was_taken_over_ends_in_silence_when_it_is_done_or_forgotten() {
-    for done in [true, false] {
+fn who_waits_for_a_word_of_a_human_is_not_left_in_silence() {
+    let ends = |words: &[(bool, &str)]| {
         let (mut story, id) = handed_over();
         says(&mut story, id, ana(), "take over");
-        says(&mut story, id, ana(), "It is on its way.");
-        story.heard(user(), "thank you");
-        if done {
-            says(&mut story, id, ana(), "done");
-        } else {
+        for (human, words) in words {
+            if *human {
+                says(&mut story, id, ana(), words);
+            } else {
+                story.heard(user(), words);
+            }
+        }
+        if story.thread.settled_by(id).is_none() {
             story.pass(4 * 86_400);
             assert_eq!(story.record(), [Event::Lapsed { question: id }]);
         }
-        assert_eq!(story.record(), [Event::Finished]);
+        let events = story.record();
+        assert_eq!(events.last(), Some(&Event::Finished));
         assert_eq!(story.phase(), Phase::Finished, "what was said to a human is no request");
-    }
+        events.len() > 1
+    };
+    let (ana, ulla) = (true, false);
+    assert!(!ends(&[(ana, "It is on its way."), (ulla, "thank you"), (ana, "done")]));
+    assert!(!ends(&[(ulla, "when?"), (ana, "Tomorrow.")]));
+    assert!(ends(&[(ana, "It is on its way."), (ulla, "when?")]));
+    assert!(ends(&[]), "nothing was ever said");
+    assert!(ends(&[(ana, "done")]), "done before anything was said");
 }
 
 #[test]
@@ -627,4 +626,189 @@ fn an_answer_without_taking_over_is_relayed_once() {
     let relayed = story.record();
     assert_eq!(said(&relayed).text, "It is on its way.");
     assert!(relayed.contains(&Event::Finished));
+}
+
+/// Who has taken over may begin a sentence with any word: it is for the people of the thread, not for the agent.
+#[test]
+fn who_talks_in_the_agent_s_place_is_not_taken_at_their_first_word() {
+    let (mut story, id) = handed_over();
+    assert!(matches!(says(&mut story, id, ana(), "ask: are you there?").as_slice(), [Event::Answered(_)]));
+
+    let (mut story, id) = handed_over();
+    says(&mut story, id, ana(), "take over");
+    for words in ["Question: which colour?", "Later: I call you.", "delegate: ben"] {
+        let events = says(&mut story, id, ana(), words);
+        assert!(matches!(events.as_slice(), [Event::Spoke(speech)] if speech.text == words), "{events:#?}");
+        assert!(matches!(story.step(), Step::Wait(_)));
+    }
+}
+
+/// That somebody has taken over is told at home: who replies to that says something.
+#[test]
+fn a_reply_to_the_word_that_somebody_took_over_is_no_answer() {
+    let (mut story, id) = handed_over();
+    says(&mut story, id, ana(), "take over");
+    let took = agent::Seq(story.thread.version().0 - 1);
+    let told = sent(&story);
+    assert_eq!((told[0].0.as_str(), told[1].0.as_str()), ("to:ana@corp.example", "page-1"));
+    assert_eq!(story.thread.asked_by(took, 0), Some(id));
+    assert_eq!(story.thread.asked_by(took, 1), None);
+}
+
+/// What both sides say in one place is not said there twice.
+#[test]
+fn nothing_is_relayed_to_where_it_was_said() {
+    let (mut story, id) = handed_over();
+    let here = |words: &str| inbound(proven("web", "ana"), home(), text(words));
+    comes(&mut story, &here("take over"), Some(id));
+    story.heard(user(), "hello?");
+    assert!(sent(&story).is_empty());
+    comes(&mut story, &here("Here I am."), Some(id));
+    assert!(sent(&story).is_empty());
+}
+
+/// A conversation that was handed over since a limit was reached goes on when a human gives it back.
+#[test]
+fn who_hands_back_gives_the_agent_new_limits() {
+    let mut story = Story::new(&["limits.steps = 2"]);
+    story.ran("lookup", json!({ "id": 1 }), agent::Outcome::Done(json!("a")));
+    story.ran("lookup", json!({ "id": 2 }), agent::Outcome::Done(json!("b")));
+    assert!(matches!(story.record().first(), Some(Event::HandedOver { .. })));
+    let id = story.open();
+    says(&mut story, id, ana(), "hand back: try it once more");
+    assert_eq!(story.step(), Step::Think);
+    story.ran("lookup", json!({ "id": 3 }), agent::Outcome::Done(json!("c")));
+    assert_eq!(story.step(), Step::Think);
+}
+
+/// What became of a call is asked whatever its people say meanwhile.
+#[test]
+fn a_question_what_became_of_a_call_is_not_withdrawn() {
+    for policy in ["while_waiting = 'consider'", "while_waiting = 'cancel'"] {
+        let mut story = Story::new(&[policy]);
+        story.ran("poke", json!({}), agent::Outcome::Unknown { why: "time-out".into() });
+        story.record();
+        let id = story.open();
+        story.heard(user(), "never mind");
+        assert!(matches!(story.step(), Step::Wait(Some(_))), "{policy}: {:?}", story.step());
+        assert!(story.thread.settled_by(id).is_none());
+    }
+}
+
+/// A request that is given up while a call runs is over when that is, and nobody is left in doubt about what it did.
+#[test]
+fn what_a_call_did_is_known_though_its_request_was_given_up() {
+    let running = || {
+        let mut story = Story::new(&[]);
+        let call = agent::CallId(story.thought(act("poke", json!({}))));
+        story.started(call, "poke", &json!({}));
+        let stopped = comes(&mut story, &inbound(user(), home(), text("stop")), None);
+        assert!(said(&stopped).text.contains("may still come to its end"), "{stopped:#?}");
+        (story, call)
+    };
+    let (mut story, call) = running();
+    story.acted(call, agent::Outcome::Done(json!("ok")));
+    assert_eq!((story.phase(), story.step()), (Phase::Cancelled, Step::Wait(None)));
+
+    // What is said before that is the next request, and not lost with this one.
+    let (mut story, call) = running();
+    story.heard(user(), "do this instead");
+    story.acted(call, agent::Outcome::Done(json!("ok")));
+    assert_eq!((story.phase(), story.step()), (Phase::Thinking, Step::Think));
+    assert_eq!(story.thread.request().unwrap().text, "do this instead");
+
+    // The process dies: the call is not run again, and a human is asked.
+    let (mut story, _) = running();
+    story.record();
+    story.record();
+    let id = story.open();
+    assert!(matches!(story.question(id).kind, agent::QuestionKind::Unknown { .. }));
+    story.answered(id, Decision::Option(0));
+    assert_eq!(story.phase(), Phase::Cancelled);
+}
+
+/// Of several questions in one place those count that their sender may answer, and nobody learns of the others.
+#[test]
+fn who_may_answer_one_of_several_means_that_one() {
+    let (mut story, first) = waiting("approvers = ['operators'], desk = 'hall'", &[]);
+    let mut other = story.question(first).clone();
+    other.audience.members = vec!["finance".into()];
+    let second = QuestionId(story.write(Event::Asked(other)));
+    let at_hall = |who: &str, words: &str| inbound(proven("web", who), place("web", "hall"), text(words));
+    let events = comes(&mut story, &at_hall("stranger", "approve"), None);
+    assert!(matches!(events.as_slice(), [Event::Heard(_)]), "{events:#?}");
+    let events = comes(&mut story, &at_hall("cleo", "approve"), None);
+    assert!(
+        matches!(events.as_slice(), [Event::Answered(answer)] if answer.question == second),
+        "{events:#?}"
+    );
+    assert!(story.thread.settled_by(first).is_none());
+}
+
+/// Who writes without proof may stop what they asked for, and nothing that somebody proven did.
+#[test]
+fn who_may_stop_a_request() {
+    let stop = |requester: Person, who: Person| {
+        let mut story = Story::begin(on_terms("approvers = ['operators']", &[]), requester, "pay 80");
+        story.asks_approval("pay", json!({ "amount": 80 }));
+        let events = comes(&mut story, &inbound(who, home(), text("/stop")), None);
+        matches!(events.first(), Some(Event::Cancelled { .. }))
+    };
+    let claimed = |id: &str| crate::support::claimed("web", id);
+    assert!(stop(claimed("ulla"), claimed("ulla")));
+    assert!(stop(user(), user()));
+    assert!(!stop(user(), claimed("ulla")));
+    assert!(!stop(user(), proven("web", "stranger")));
+    assert!(stop(user(), proven("web", "ana")), "a member may");
+}
+
+/// The words that a card shows where it has no forms mean what its buttons do.
+#[test]
+fn each_word_on_a_card_is_understood() {
+    let (story, id) = handed_over();
+    let (asks, approval) = waiting("approvers = ['operators']", &[]);
+    for (story, id) in [(story, id), (asks, approval)] {
+        let question = story.question(id);
+        for choice in choices(&story, id).iter().filter(|choice| choice.form.is_empty()) {
+            let press = crate::support::press(&choice.id, None);
+            let pressed = crate::admit::admitted(&story, &inbound(ana(), home(), press), Some(id), NATIVE);
+            let written = inbound(ana(), home(), text(&choice.id));
+            let written = crate::admit::admitted(&story, &written, Some(id), NATIVE);
+            match (pressed.as_slice(), written.as_slice()) {
+                ([Event::Answered(pressed)], [Event::Answered(written)]) => {
+                    assert_eq!(pressed.decision, written.decision, "{}: {question:?}", choice.id);
+                }
+                ([Event::Deferred(pressed)], [Event::Deferred(written)]) => {
+                    assert_eq!(pressed.deferring, written.deferring, "{}", choice.id);
+                }
+                // These are words only.
+                (_, [Event::Deferred(_)]) => {}
+                (_, [Event::Refused(refusal)]) => {
+                    assert!(choice.id.starts_with("delegate") && refusal.why == Why::Unfit, "{refusal:?}");
+                }
+                other => panic!("{}: {other:#?}", choice.id),
+            }
+        }
+    }
+}
+
+/// The choices of a card on a channel without forms.
+fn choices(story: &Story, id: QuestionId) -> Vec<channel::Choice> {
+    let can = channel::Capabilities {
+        buttons: false,
+        forms: false,
+        amends: false,
+        private: false,
+        files: true,
+        text_len_max: None,
+        correlation: NATIVE,
+        one_reader: false,
+    };
+    let tickets = agent::Tickets::new([7; 32]);
+    let press =
+        agent::Press { tickets: &tickets, capabilities: &|_| Some(can), secrets: &|_| Some(Vec::new()) };
+    match agent::outgoing(&story.thread, id.0, &press).remove(0).content {
+        channel::Content::Card(card) => card.choices,
+        channel::Content::Text(text) => panic!("no card: {text:?}"),
+    }
 }

@@ -204,13 +204,6 @@ fn what_could_be_approved_by_somebody_sometime_is_not_refused() {
 }
 
 #[test]
-fn nobody_may_be_asked_where_no_question_may_be_open() {
-    let models = BTreeSet::from(["default".to_owned()]);
-    let flaws = agent(&["questions_max = 0"]).check(&directory(), &models);
-    assert!(matches!(&flaws[..], [flaw] if flaw.key == "questions_max"), "{flaws:#?}");
-}
-
-#[test]
 fn keys_that_are_wrong_are_told_with_what_they_are_for() {
     for (rule, key, words) in [
         ("quorum = 0", "quorum", "How many must approve"),
