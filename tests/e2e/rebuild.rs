@@ -59,7 +59,7 @@ async fn an_approval_outlives_the_loss_of_all_but_the_logs() {
 async fn a_redis_that_goes_back_gets_its_last_writes_again() {
     let mut redis = RedisServer::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     let slack = Workspace::open().await;
-    let mut worlds = [(); 2].map(|()| slack.world("").on_by(&redis.url(), &redis.url(), "always"));
+    let mut worlds = [(); 2].map(|()| slack.world("").on_by(&redis.url(), &redis.url(), "always", "2s"));
     for world in &mut worlds {
         world.start().await;
         slack.connected(world).await;

@@ -36,15 +36,16 @@ pub(crate) struct Office {
 }
 
 impl Office {
-    /// Opens with a Redis that is started so, and gateways that ask so much of it. People begin to ask at once.
-    pub(crate) async fn open(redis: &[&str], durability: &str) -> Self {
+    /// Opens with a Redis that is started so, and gateways that ask so much of it and wait so long for each other. People begin
+    /// to ask at once.
+    pub(crate) async fn open(redis: &[&str], durability: &str, lease: &str) -> Self {
         let redis = RedisServer::start(redis);
         let town = Arc::new(Town::open().await);
         let way = Proxy::to(redis.port()).await;
         let mut gateways = Vec::new();
         for n in 0..GATEWAYS {
             let url = if n + 1 == GATEWAYS { way.url() } else { redis.url() };
-            let mut gateway = town.gateway().on_by(&redis.url(), &url, durability);
+            let mut gateway = town.gateway().on_by(&redis.url(), &url, durability, lease);
             gateway.start().await;
             gateways.push(gateway);
         }

@@ -67,15 +67,16 @@ impl World {
 
     /// With its store on a Redis, which others may share.
     pub(crate) fn on(self, url: &str) -> Self {
-        self.on_by(url, url, "everysec")
+        self.on_by(url, url, "everysec", "2s")
     }
 
-    /// The same; `way` is how the gateway gets there, and `durability` what it asks of it.
-    pub(crate) fn on_by(mut self, url: &str, way: &str, durability: &str) -> Self {
+    /// The same; `way` is how the gateway gets there, `durability` what it asks of it, and `lease` how long a gateway is waited
+    /// for.
+    pub(crate) fn on_by(mut self, url: &str, way: &str, durability: &str, lease: &str) -> Self {
         let path = self.folder.path().join("config.toml");
         let config = std::fs::read_to_string(&path).unwrap();
         let store =
-            format!("[store]\nurl = {way:?}\ndurability = {durability:?}\n[runtime]\nlease = \"2s\"\n");
+            format!("[store]\nurl = {way:?}\ndurability = {durability:?}\n[runtime]\nlease = {lease:?}\n");
         std::fs::write(&path, format!("{config}\n{store}")).unwrap();
         self.redis = Some(url.to_owned());
         self

@@ -1,14 +1,14 @@
 //! The life of a question: votes, reminders, rungs, quiet hours, what is asked back, and what happens meanwhile.
 
 use agent::{
-    AskedAgain, AskedAt, Because, Days, Decision, Deferring, Directory, Event, Hours, Member, Otherwise,
-    Phase, QuestionId, Step, Thread, Why, decide, short_code,
+    AskedAgain, AskedAt, Because, Days, Decision, Deferring, Event, Hours, Member, Otherwise, Phase,
+    QuestionId, Step, Why, short_code,
 };
 use channel::{ChannelName, Inbound, Person, Place};
 use serde_json::json;
 
 use crate::support::{
-    NATIVE, Story, act, asked, at, finish, home, inbound, place, proven, said, say, text, user,
+    NATIVE, Story, act, asked, finish, home, inbound, place, proven, said, say, text, user,
 };
 
 /// An agent whose `refund` is asked about on these terms, in TOML.

@@ -6,7 +6,7 @@ use agent::{Agent, Directory, Quorum, Terms, Verdict, explain, judge};
 use channel::{ChannelName, Span};
 use serde_json::{Value, json};
 
-use crate::support::{agent, directory, files, load};
+use crate::support::{directory, files, load};
 
 /// A tool whose policy is `RULE`; what is asked is asked at the desk.
 const PAY: &str = r#"
