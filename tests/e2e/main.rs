@@ -17,6 +17,7 @@ mod email;
 mod fail_over;
 mod failures;
 mod forms;
+mod grants;
 mod health;
 mod house;
 mod humans;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use channel::{Correlation, Person, Timestamp};
+use channel::{Correlation, Person, Span, Timestamp};
 use serde_json::Value;
 
 use crate::{
@@ -14,10 +14,10 @@ use crate::{
     directory::{Directory, Standing},
     event::{
         Answer, AskedAgain, Ballot, Because, Decision, Deferral, Deferring, Event, Evidence, Heard, How,
-        Question, QuestionKind, Refusal, Speech, Why,
+        Question, QuestionKind, Refusal, Revocation, Speech, Why,
     },
     form,
-    grammar::{self, CHOOSE, EDIT, FILL, MORE, MORE_TEXT, MORE_WHAT, TAKE, Wish},
+    grammar::{self, ALIKE, ALIKE_FOR, CHOOSE, EDIT, FILL, MORE, MORE_TEXT, MORE_WHAT, TAKE, Wish},
     id::QuestionId,
     inert::clip,
     policy::judge,
@@ -59,6 +59,8 @@ enum Reading {
     Unfit(String),
     /// Something else to do about the question.
     Wish(Wish),
+    /// The end of what was approved for a while.
+    Revoke,
 }
 
 impl Hearing<'_> {
@@ -160,6 +162,9 @@ impl Hearing<'_> {
     /// about the question first.
     fn read(&self, asked: Asked<'_>, text: &str) -> Option<Reading> {
         let (id, question) = asked;
+        if self.thread.granted().contains(&id) && grammar::is_revoke(text) {
+            return Some(Reading::Revoke);
+        }
         if let Some(wish) = self.wish(asked, text) {
             return Some(Reading::Wish(wish));
         }
@@ -170,11 +175,20 @@ impl Hearing<'_> {
         if let (QuestionKind::Approval { args, .. }, Some(rest)) =
             (&question.kind, grammar::below_approval(text))
         {
-            let names: Vec<&str> =
+            let mut names: Vec<&str> =
                 args.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
-            return match form::lines(rest, &names, false)? {
-                Ok(values) => self.revised_call((id, question), &values),
-                Err(what) => Some(Reading::Unfit(what)),
+            let may_be_alike = question.remember().is_some() && !names.contains(&ALIKE_FOR);
+            names.extend(may_be_alike.then_some(ALIKE_FOR));
+            let mut values = match form::lines(rest, &names, false)? {
+                Ok(values) => values,
+                Err(what) => return Some(Reading::Unfit(what)),
+            };
+            return match values.remove(ALIKE_FOR).filter(|_| may_be_alike) {
+                Some(_) if !values.is_empty() => Some(Reading::Unfit(
+                    "what is approved with changes is approved once, and not for a while".into(),
+                )),
+                Some(span) => alike(question, &span, self.now),
+                None => self.revised_call((id, question), &values),
             };
         }
         let takes_files = matches!(question.kind, QuestionKind::Question | QuestionKind::HandOver);
@@ -221,6 +235,7 @@ impl Hearing<'_> {
         let (_, question) = asked;
         match (choice, &question.form) {
             (EDIT, _) => self.revised_call(asked, values),
+            (ALIKE, _) => alike(question, values.get(ALIKE_FOR).map_or("", String::as_str), self.now),
             (FILL, Some(form)) => {
                 let read = form::read(form, values);
                 Some(read.map_or_else(Reading::Unfit, |values| Reading::Clear(Decision::Form(values))))
@@ -303,10 +318,24 @@ impl Hearing<'_> {
     fn judge(&self, (id, question): Asked<'_>, given: Given) -> Vec<Event> {
         let inbound = self.arrival.inbound;
         let Given { read, words, how } = given;
+        if let Reading::Revoke = read {
+            return match self.may_speak((id, question)) {
+                Ok(standing) => vec![Event::Revoked(Revocation {
+                    question: id,
+                    by: Some(inbound.from.clone()),
+                    member: standing.member,
+                    at: Some(inbound.at.clone()),
+                    message: inbound.message.clone(),
+                    words,
+                    evidence: Evidence::default(),
+                })],
+                Err(why) => vec![self.refusal(id, (words, how), (why, None))],
+            };
+        }
         let counted = match self.may_decide((id, question)) {
             Err(why) => Err((why, None)),
             Ok(standing) => match read {
-                Reading::Unclear => Err((Why::Unclear, None)),
+                Reading::Unclear | Reading::Revoke => Err((Why::Unclear, None)),
                 Reading::Unfit(sentence) => Err((Why::Unfit, Some(sentence))),
                 // Who has taken a conversation over talks with its people.
                 Reading::Clear(Decision::Text(text)) if self.thread.taken(id).is_some() => {
@@ -358,8 +387,8 @@ impl Hearing<'_> {
         counted.unwrap_or_else(|why| vec![self.refusal(id, (words, how), why)])
     }
 
-    /// As whom this person may decide the question here and now. The one function for every path by which an answer comes.
-    fn may_decide(&self, (id, question): Asked<'_>) -> Result<Standing, Why> {
+    /// As whom this person may say anything about the question: one of those who are asked, as surely as the question needs it.
+    fn may_speak(&self, (id, question): Asked<'_>) -> Result<Standing, Why> {
         let Self { directory, thread, arrival, now } = self;
         let from = &arrival.inbound.from;
         let proven = from.verified.is_proven();
@@ -367,16 +396,23 @@ impl Hearing<'_> {
         if guarded && !proven {
             return Err(Why::Unverified);
         }
-        let requester = question.requester.as_ref();
-        let standing = directory.may_answer(&thread.audience(id), requester, from, *now);
+        let standing = directory.may_answer(&thread.audience(id), question.requester.as_ref(), from, *now);
         let standing = standing.ok_or(if proven { Why::NotPermitted } else { Why::Unverified })?;
-        let bar = question.terms.bars(directory, requester, from, &standing);
-        if bar == Some(Bar::Requester) {
-            return Err(Why::NotPermitted);
-        }
         let by_ticket = arrival.about.is_some_and(|about| about.named == Named::ByTicket);
         if guarded && arrival.correlation == Correlation::Ticket && !by_ticket {
             return Err(Why::NoTicket);
+        }
+        Ok(standing)
+    }
+
+    /// As whom this person may decide the question here and now. The one function for every path by which an answer comes.
+    fn may_decide(&self, (id, question): Asked<'_>) -> Result<Standing, Why> {
+        let Self { directory, thread, arrival, now } = self;
+        let standing = self.may_speak((id, question))?;
+        let bar =
+            question.terms.bars(directory, question.requester.as_ref(), &arrival.inbound.from, &standing);
+        if bar == Some(Bar::Requester) {
+            return Err(Why::NotPermitted);
         }
         match thread.settled_by(id).map(|seq| thread.event(seq)) {
             Some(Some(Event::Lapsed { .. })) => Err(Why::Expired),
@@ -392,7 +428,7 @@ impl Hearing<'_> {
     fn count(&self, question: &Question, answer: Answer) -> Result<Event, (Why, Option<String>)> {
         let Self { directory, thread, .. } = self;
         let approves = match answer.decision {
-            Decision::Approve | Decision::ApproveEdited { .. } => true,
+            Decision::Approve | Decision::ApproveAlike { .. } | Decision::ApproveEdited { .. } => true,
             Decision::Reject { .. }
             | Decision::Option(_)
             | Decision::Options(_)
@@ -419,7 +455,9 @@ impl Hearing<'_> {
         let missing = question.terms.quorum.is_met(&approvers, directory, &votes).missing();
         match (missing, &answer.decision) {
             // Whoever approved before has not seen what it would become.
-            (_, Decision::ApproveEdited { .. }) if question.terms.quorum != Quorum::default() => {
+            (_, Decision::ApproveEdited { .. } | Decision::ApproveAlike { .. })
+                if question.terms.quorum != Quorum::default() =>
+            {
                 let what = "several people must approve this, each of them the same; reject it and say what it should be";
                 Err((Why::Unfit, Some(what.to_owned())))
             }
@@ -503,6 +541,22 @@ impl Hearing<'_> {
             evidence: Evidence::default(),
         })
     }
+}
+
+/// Reads an approval that holds for a while for calls like it; nothing where the terms offer none.
+fn alike(question: &Question, span: &str, now: Timestamp) -> Option<Reading> {
+    let most = question.remember()?.lasts;
+    Some(match Span::parse(span.trim()) {
+        Err(what) => Reading::Unfit(what),
+        Ok(span) if span == Span::seconds(0) => Reading::Unfit("that would be over at once".to_owned()),
+        Ok(span) if span > most => Reading::Unfit(format!("it can be approved for {most} at most")),
+        Ok(span) => {
+            let span = jiff::SignedDuration::try_from(span.0).unwrap_or_default();
+            Reading::Clear(Decision::ApproveAlike {
+                until: now.saturating_add(span).unwrap_or(Timestamp::MAX),
+            })
+        }
+    })
 }
 
 /// Whether a person is among those who may answer a question; whether they may decide it here and now is another matter.

@@ -178,10 +178,12 @@ pub fn hold_against(thread: &ThreadId, records: &[Record], marks: &[Mark]) -> He
     held
 }
 
-/// Which question an event says something about. That it is asked again decides nothing.
+/// Which question an event says something about: a call that runs, the one whose answer allows it. That one is asked again decides
+/// nothing.
 fn question(event: &Value) -> Option<QuestionId> {
     let asks = event.get("event").and_then(Value::as_str) == Some("asked_again");
-    event.get("question").filter(|_| !asks).and_then(Value::as_u64).map(|seq| QuestionId(Seq(seq)))
+    let about = event.get("question").filter(|_| !asks).or_else(|| event.get("grant"));
+    about.and_then(Value::as_u64).map(|seq| QuestionId(Seq(seq)))
 }
 
 /// Names of arguments that people must not see, of a tool of an agent in a version; none where they are not known: then no argument
@@ -257,6 +259,7 @@ fn line(
         "from": of("address"),
         "decision": event.get("decision").map(|decision| told(decision, &shown)),
         "changed": changed,
+        "ran_with": event.get("grant").map(|_| shown(&of("args")).unwrap_or_else(|| NOT_SHOWN.into())),
         "missing": of("missing"),
         "deferring": of("deferring"),
         "said": event.get("text"),
@@ -279,7 +282,9 @@ fn told(decision: &Value, shown: &dyn Fn(&Value) -> Option<Value>) -> Value {
                 let args = value.get("args").and_then(shown);
                 json!({ "arguments": args.unwrap_or_else(|| NOT_SHOWN.into()) })
             }
-            "reject" | "option" | "options" | "form" | "text" | "hand_back" => value.clone(),
+            "approve_alike" | "reject" | "option" | "options" | "form" | "text" | "hand_back" => {
+                value.clone()
+            }
             _ => NOT_SHOWN.into(),
         };
         (name.clone(), value)

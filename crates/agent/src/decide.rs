@@ -15,6 +15,7 @@ use crate::{
         Question, QuestionKind, Reply,
     },
     feasible::{able, enough},
+    grant::covering,
     id::{CallId, QuestionId, Seq},
     inert::clip,
     inquiry::{Due, awake},
@@ -51,6 +52,8 @@ pub struct Call {
     pub args: Value,
     /// Their hash.
     pub hash: String,
+    /// The question whose answer it runs under, where that was given for another call like it.
+    pub grant: Option<QuestionId>,
 }
 
 /// How long a human's no to a call stands: within it the same call is denied again without asking.
@@ -305,12 +308,30 @@ impl Desk<'_> {
             return Step::Record(self.hand_over(&why));
         }
         let judgement = judge(self.directory, tool, args);
+        let run = |grant| {
+            Step::Act(Call { id, tool: name.to_owned(), args: args.clone(), hash: hash.clone(), grant })
+        };
         match judgement.verdict {
-            Verdict::Allow => Step::Act(Call { id, tool: name.to_owned(), args: args.clone(), hash }),
+            Verdict::Allow => run(None),
             Verdict::Deny => self
                 .fail(FaultKind::Denied, format!("the policy forbids {name} here ({})", judgement.because)),
-            Verdict::Ask => self.ask_approval(id, name, args, hash, &judgement),
+            Verdict::Ask if self.was_denied(name, &hash) => {
+                self.fail(FaultKind::Denied, format!("a human denied this very {name} a moment ago"))
+            }
+            Verdict::Ask => {
+                let known = (self.agent, self.directory);
+                match covering(known, self.thread, (name, args), &judgement, self.now) {
+                    Some(grant) => run(Some(grant)),
+                    None => self.ask_approval(id, name, args, hash, &judgement),
+                }
+            }
         }
+    }
+
+    /// Whether a human denied this very call a moment ago.
+    fn was_denied(&self, tool: &str, hash: &str) -> bool {
+        let denied = self.thread.denied_at(tool, hash);
+        denied.is_some_and(|at| self.now.duration_since(at).unsigned_abs() < DENIAL_HOLDS)
     }
 
     /// Whether this call would go round in circles: the same one again, or A, B, A, B.
@@ -339,11 +360,6 @@ impl Desk<'_> {
         hash: String,
         judgement: &Judgement,
     ) -> Step {
-        if let Some(at) = self.thread.denied_at(name, &hash)
-            && self.now.duration_since(at).unsigned_abs() < DENIAL_HOLDS
-        {
-            return self.fail(FaultKind::Denied, format!("a human denied this very {name} a moment ago"));
-        }
         let spec = self.agent.spec();
         let approvers = if judgement.approvers.is_empty() { &spec.approvers } else { &judgement.approvers };
         let desk = judgement.desk.as_deref().unwrap_or(&spec.desk);
@@ -485,7 +501,7 @@ impl Desk<'_> {
         if !self.agent.spec().tools.contains_key(&tool) {
             return self.fail(FaultKind::BadCall, format!("there is no tool `{tool}`"));
         }
-        Step::Act(Call { id, tool, args, hash })
+        Step::Act(Call { id, tool, args, hash, grant: None })
     }
 
     /// The hash that the approval of this call was given for.
@@ -530,7 +546,8 @@ impl Desk<'_> {
             && self.thread.starts(id) < STARTS_MAX
             && self.thread.run().given_up.is_none();
         let (tool, args, hash) = (call.tool.to_owned(), call.args.clone(), hash_of(call.args));
-        may.then_some(Step::Act(Call { id, tool, args, hash }))
+        let grant = self.thread.begun_under(id);
+        may.then_some(Step::Act(Call { id, tool, args, hash, grant }))
     }
 
     fn ask_what_happened(&self, id: CallId) -> Step {
@@ -581,6 +598,7 @@ impl Desk<'_> {
                         return Step::Record(vec![Event::Finished]);
                     }
                     Decision::Approve
+                    | Decision::ApproveAlike { .. }
                     | Decision::ApproveEdited { .. }
                     | Decision::Reject { .. }
                     | Decision::Option(_)

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::{
     id::{CallId, QuestionId, Seq, ThreadId, Version},
     intent::Intent,
-    terms::Terms,
+    terms::{Quorum, Remember, Terms},
 };
 
 /// The version of the event format that this build writes.
@@ -113,6 +113,8 @@ pub enum Event {
     Answered(Answer),
     /// A human answered, and it did not count.
     Refused(Refusal),
+    /// A human ended what an answer had allowed for a while.
+    Revoked(Revocation),
     /// An answer is not needed any more.
     Withdrawn {
         /// Which question's.
@@ -179,6 +181,9 @@ impl Event {
             Self::Deferred(deferral) => Some((deferral.question, &deferral.at, &mut deferral.evidence)),
             Self::Spoke(speech) => Some((speech.question, &speech.at, &mut speech.evidence)),
             Self::Refused(refusal) => Some((refusal.question, &refusal.at, &mut refusal.evidence)),
+            Self::Revoked(Revocation { question, at: Some(at), evidence, .. }) => {
+                Some((*question, at, evidence))
+            }
             Self::Continued(_)
             | Self::Routed(_)
             | Self::Heard(_)
@@ -191,6 +196,7 @@ impl Event {
             | Self::AskedAgain(_)
             | Self::Lapsed { .. }
             | Self::Withdrawn { .. }
+            | Self::Revoked(_)
             | Self::Said(_)
             | Self::Delivered { .. }
             | Self::Undelivered { .. }
@@ -520,6 +526,9 @@ pub struct Started {
     pub args: Value,
     /// SHA-256 of the arguments in canonical JSON.
     pub hash: String,
+    /// The question whose answer holds for this call, too, where that is why it runs without being asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<QuestionId>,
 }
 
 /// A tool call that is over.
@@ -622,6 +631,13 @@ impl QuestionStatus {
 }
 
 impl Question {
+    /// For how long, and for which further calls, an approval may be given at once.
+    pub(crate) fn remember(&self) -> Option<&Remember> {
+        let is_approval = matches!(self.kind, QuestionKind::Approval { .. });
+        let alone = self.terms.quorum == Quorum::default();
+        self.terms.remember.as_ref().filter(|_| is_approval && alone && self.requester.is_some())
+    }
+
     /// Whether a conversation is handed over by it.
     pub(crate) fn is_hand_over(&self) -> bool {
         self.kind == QuestionKind::HandOver
@@ -854,6 +870,11 @@ pub enum How {
 pub enum Decision {
     /// Run it.
     Approve,
+    /// Run it, and calls like it without asking again, as the terms of the question say.
+    ApproveAlike {
+        /// Until when.
+        until: Timestamp,
+    },
     /// Run it with other arguments. Those that were asked for stand in the question.
     ApproveEdited {
         /// The whole arguments as they are to run.
@@ -984,6 +1005,30 @@ pub struct Refusal {
     /// What was wrong with it, a sentence, where there is more to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub what: Option<String>,
+    /// What it stands on.
+    #[serde(default, skip_serializing_if = "Evidence::is_empty")]
+    pub evidence: Evidence,
+}
+
+/// The end of what an answer had allowed for a while: from then on calls like it are asked about again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// The question that was answered.
+    pub question: QuestionId,
+    /// By whom; an operator at the command line is no person of a channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Person>,
+    /// Which member that is, if one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// From where; that it is done is said there.
+    #[serde(rename = "address", default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Address>,
+    /// The message it came in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<MessageRef>,
+    /// Their words.
+    pub words: String,
     /// What it stands on.
     #[serde(default, skip_serializing_if = "Evidence::is_empty")]
     pub evidence: Evidence,

@@ -9,10 +9,11 @@ use crate::{
     agent::Agent,
     directory::Directory,
     event::AskedAt,
+    grant::alike,
     inert::clip,
     policy::{Fit, Judgement, fits, judge},
     spec::{AgentSpec, AskAt, PolicyRule, Risk, ToolSpec, Verdict, redacted},
-    terms::{Like, Otherwise, Quorum, Remember, Terms, list},
+    terms::{Otherwise, Quorum, Remember, Terms, list},
 };
 
 /// The most letters of the arguments that are repeated.
@@ -242,11 +243,5 @@ fn on(channels: &[ChannelName]) -> String {
 }
 
 fn remembered(remember: &Remember) -> String {
-    let like = |(name, like): (&String, &Like)| match like {
-        Like::Same => format!("the same {name}"),
-        Like::AtMost => format!("{name} at most what it was"),
-        Like::Any => format!("any {name}"),
-    };
-    let args: Vec<String> = remember.args.iter().map(like).chain(["all else the same".to_owned()]).collect();
-    format!("whoever approves may approve calls like it for {}: {}", remember.lasts, list(&args, "and"))
+    format!("whoever approves may approve calls like it for {}: {}", remember.lasts, alike(remember))
 }

@@ -81,7 +81,7 @@ impl<'a> Look<'a> {
         }
         self.times(rule);
         if let Some(remember) = &rule.remember {
-            self.remember(remember);
+            self.remember(rule, remember);
         }
         let approvers = if rule.approvers.is_empty() { &self.spec.approvers } else { &rule.approvers };
         let desk = rule.desk.as_deref().unwrap_or(&self.spec.desk);
@@ -128,7 +128,14 @@ impl<'a> Look<'a> {
         }
     }
 
-    fn remember(&mut self, remember: &Remember) {
+    fn remember(&mut self, rule: &PolicyRule, remember: &Remember) {
+        if rule.quorum != Quorum::default() {
+            self.flaw(
+                &["remember"],
+                "what several people must approve, they approve each time",
+                "leave this out, or `quorum`",
+            );
+        }
         if self.tool.outward {
             self.flaw(
                 &["remember"],

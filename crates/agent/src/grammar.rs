@@ -28,6 +28,8 @@ const HAND_BACK: &[&str] = &["hand back", "give back", "back"];
 const DONE: &[&str] = &["done", "close"];
 /// Words that stop the work on a request, as a whole message.
 const STOP: &[&str] = &["stop", "/stop"];
+/// Words that end what an answer allowed for a while, as a whole answer.
+const REVOKE: &[&str] = &["revoke", "revoke it"];
 /// Words that begin a closing; what follows them is a signature.
 const CLOSINGS: &[&str] = &[
     "thanks",
@@ -154,6 +156,12 @@ pub(crate) fn is_stop(text: &str) -> bool {
     STOP.contains(&plain(line).as_str()) && is_closing(rest)
 }
 
+/// Whether an answer ends what an earlier one allowed for a while, and says nothing else.
+pub(crate) fn is_revoke(text: &str) -> bool {
+    let (line, rest) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
+    REVOKE.contains(&plain(line).as_str()) && is_closing(rest)
+}
+
 /// Takes the code off the front of a reply: `#k3f approve` names the question `k3f`.
 pub fn code(text: &str) -> Option<(&str, &str)> {
     let rest = text.trim_start().strip_prefix('#')?;
@@ -170,6 +178,9 @@ pub fn means_a_question(text: &str) -> bool {
 
 /// The id of the choice to approve a call with other arguments. What it says depends on more than these words: `revise`.
 pub(crate) const EDIT: &str = "edit";
+/// The id of the choice to approve calls like this one for a while, and of the line that says for how long.
+pub(crate) const ALIKE: &str = "alike";
+pub(crate) const ALIKE_FOR: &str = "for";
 /// The id of the choice to fill in a form: `form`.
 pub(crate) const FILL: &str = "fill";
 /// The id of the choice of several options, and of the line that they stand in.

@@ -17,6 +17,7 @@ mod admit;
 mod answer;
 mod decide;
 mod form;
+mod grant;
 mod outgoing;
 mod revise;
 
@@ -66,6 +67,7 @@ pub use event::*;
 pub use explain::explain;
 pub use extract::{Extracted, Extractor, FormName, Rejection};
 pub use grammar::{code, means_a_question, read as read_reply};
+pub use grant::{Grant, alike, grants, uses};
 pub use id::{CallId, Home, QuestionId, Seq, ThreadId, Version, caused_by, sha256};
 pub use intent::Intent;
 pub use lenient::Repair;

@@ -11,17 +11,19 @@ use serde_json::Value;
 use crate::{
     event::{
         Answer, AskedAgain, Ballot, Because, Decision, Deferral, Deferring, Event, Heard, Question,
-        QuestionKind, Refusal, Speech, Why,
+        QuestionKind, Refusal, Revocation, Speech, Why,
     },
     form,
     grammar::{
-        BACK, CHOOSE, EDIT, FILL, MORE, MORE_OPTIONS, MORE_TEXT, MORE_WHAT, MORE_WORDS, OVER, TAKE, choice_id,
+        ALIKE, ALIKE_FOR, BACK, CHOOSE, EDIT, FILL, MORE, MORE_OPTIONS, MORE_TEXT, MORE_WHAT, MORE_WORDS,
+        OVER, TAKE, choice_id,
     },
+    grant::{alike, uses},
     id::{QuestionId, Seq},
     inquiry::{Inquiry, Posted},
     revise,
     spec::redacted,
-    terms::{Otherwise, Quorum},
+    terms::{Otherwise, Quorum, Remember},
     thread::Thread,
     ticket::{Tickets, short_code},
 };
@@ -74,6 +76,7 @@ pub fn outgoing(thread: &Thread, seq: Seq, press: &Press<'_>) -> Vec<Outgoing> {
             asked.flat_map(|id| close(thread, id, seq, &format!("Cancelled by {by}"), press, at)).collect()
         }
         Event::Refused(refusal) => vec![refuse(thread, seq, refusal, at)],
+        Event::Revoked(revocation) => revoked(thread, seq, revocation, press, at),
         Event::Continued(_)
         | Event::Routed(_)
         | Event::Edited(_)
@@ -129,6 +132,7 @@ pub fn ending(thread: &Thread, answer: &Answer) -> String {
             let all = thread.votes(answer.question).map(|ballot| self::who(&ballot.answer)).chain([who]);
             format!("Approved by {}", listed(&all.collect::<Vec<_>>()))
         }
+        Decision::ApproveAlike { until } => format!("Approved by {who}, and calls like it until {until:.0}"),
         Decision::ApproveEdited { args, .. } => {
             let asked = thread.question(answer.question).map(|question| &question.kind);
             let changed = match asked {
@@ -257,7 +261,8 @@ fn voted(thread: &Thread, seq: Seq, ballot: &Ballot, press: &Press<'_>, at: Time
     let (Some(question), Some(inquiry)) = (thread.question(id), thread.inquiry(id)) else {
         return Vec::new();
     };
-    let shown = rewritten(thread, (id, question, inquiry), seq, press, at);
+    let open = CardState::Open { deadline: question.deadline };
+    let shown = rewritten(thread, (id, question, inquiry), (seq, open), press, at);
     let amends = |to: &Address| (press.capabilities)(&to.channel).is_some_and(|can| can.amends);
     let text = format!("Your approval is noted; {}.", ballot.missing);
     let told = Outgoing {
@@ -265,6 +270,37 @@ fn voted(thread: &Thread, seq: Seq, ballot: &Ballot, press: &Press<'_>, at: Time
         ..text_at(thread, seq, &ballot.answer.at, text, at)
     };
     shown.into_iter().chain((!amends(&ballot.answer.at)).then_some(told)).collect()
+}
+
+/// What was approved for a while is asked about again: every card that can be rewritten says so, and whoever ended it is told.
+fn revoked(
+    thread: &Thread,
+    seq: Seq,
+    revocation: &Revocation,
+    press: &Press<'_>,
+    at: Timestamp,
+) -> Vec<Outgoing> {
+    let id = revocation.question;
+    let (Some(question), Some(inquiry), Some(answer)) =
+        (thread.question(id), thread.inquiry(id), thread.answer(id))
+    else {
+        return Vec::new();
+    };
+    let by = revocation.by.as_ref().map_or("an operator", |by| by.name.as_str());
+    let by = revocation.member.as_deref().unwrap_or(by);
+    let times = match uses(thread, id) {
+        1 => "one more call".to_owned(),
+        times => format!("{times} more calls"),
+    };
+    let closed =
+        CardState::Closed { how: format!("{}; ended by {by} after {times}", ending(thread, answer)) };
+    let shown = rewritten(thread, (id, question, inquiry), (seq, closed), press, at);
+    let told = revocation.at.as_ref().map(|place| Outgoing {
+        only: revocation.by.clone(),
+        in_reply_to: revocation.message.clone(),
+        ..text_at(thread, seq, place, "Calls like it are asked about again.".to_owned(), at)
+    });
+    told.into_iter().chain(shown).collect()
 }
 
 /// What somebody is told who did something about a question. Who asked something back hears the agent.
@@ -320,7 +356,8 @@ fn taken_over(
         key: thread.id().delivery(seq, 1),
         ..text_at(thread, seq, home, format!("{who} has taken over and talks with you here."), at)
     });
-    let shown = rewritten(thread, (id, question, inquiry), seq, press, at);
+    let open = CardState::Open { deadline: question.deadline };
+    let shown = rewritten(thread, (id, question, inquiry), (seq, open), press, at);
     [told].into_iter().chain(home).chain(shown).collect()
 }
 
@@ -345,21 +382,20 @@ fn relayed(thread: &Thread, seq: Seq, heard: &Heard, at: Timestamp) -> Option<Ou
     })
 }
 
-/// The cards of an open question that can be rewritten, as they are after an event.
+/// The cards of a question that can be rewritten, as they are after an event.
 fn rewritten(
     thread: &Thread,
     (id, question, inquiry): (QuestionId, &Question, &Inquiry),
-    seq: Seq,
+    (seq, state): (Seq, CardState),
     press: &Press<'_>,
     at: Timestamp,
 ) -> Vec<Outgoing> {
     let amends = |to: &Address| (press.capabilities)(&to.channel).is_some_and(|can| can.amends);
-    let open = CardState::Open { deadline: question.deadline };
     let cards = inquiry.cards.iter().enumerate();
     cards
         .filter(|(_, posted)| posted.seq < seq && amends(&posted.asked.at))
         .map(|(n, posted)| {
-            let card = card(thread, (id, question), posted, (open.clone(), Some(seq)), press, at);
+            let card = card(thread, (id, question), posted, (state.clone(), Some(seq)), press, at);
             Outgoing {
                 key: thread.id().delivery(seq, numbered(id, n)),
                 amends: Some(card.key.clone()),
@@ -470,6 +506,11 @@ fn choices(question: &Question, to: &Address, taken: bool, press: &Press<'_>) ->
                     ..choice(EDIT, "Approve with changes…", Style::Plain, Comment::None)
                 });
             }
+            choices.extend(question.remember().map(|remember| Choice {
+                form: vec![for_how_long(tool, remember)],
+                reply: Some("approve".to_owned()),
+                ..choice(ALIKE, "Approve for a while…", Style::Plain, Comment::None)
+            }));
             choices.push(choice("reject", "Reject", Style::Danger, Comment::Optional));
             choices.extend(more(question, to, press));
             choices
@@ -504,6 +545,19 @@ fn choices(question: &Question, to: &Address, taken: bool, press: &Press<'_>) ->
             .map(|(place, label)| choice(&choice_id(place), label, Style::Plain, Comment::None))
             .chain(more(question, to, press))
             .collect(),
+    }
+}
+
+/// The line that asks for how long calls like this one are approved with it, and says which those are.
+fn for_how_long(tool: &str, remember: &Remember) -> Input {
+    Input {
+        required: true,
+        hint: Some(format!(
+            "At most {}. Until then, in this conversation and for the same person, {tool} runs without asking with {}.",
+            remember.lasts,
+            alike(remember)
+        )),
+        ..Input::line(ALIKE_FOR, "For how long", remember.lasts.to_string())
     }
 }
 

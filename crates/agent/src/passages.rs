@@ -83,6 +83,7 @@ pub(crate) fn passages(thread: &Thread) -> Vec<Passage> {
             | Event::Deferred(_)
             | Event::Answered(_)
             | Event::Refused(_)
+            | Event::Revoked(_)
             | Event::Lapsed { .. }
             | Event::Withdrawn { .. }
             | Event::Delivered { .. }
@@ -161,7 +162,9 @@ fn asked(thread: &Thread, id: QuestionId, question: &Question) -> PassageKind {
         Some(Event::Answered(answer)) => {
             let by = answer.member.clone().unwrap_or_else(|| answer.by.name.clone());
             let (status, words) = match &answer.decision {
-                Decision::Approve => (QuestionStatus::Approved, String::new()),
+                Decision::Approve | Decision::ApproveAlike { .. } => {
+                    (QuestionStatus::Approved, String::new())
+                }
                 Decision::ApproveEdited { args, .. } => (QuestionStatus::Approved, args.to_string()),
                 Decision::Reject { comment } => {
                     (QuestionStatus::Rejected, comment.clone().unwrap_or_default())

@@ -80,7 +80,9 @@ fn latest(thread: &Thread, seq: Seq, event: &Event) -> Option<Value> {
                 QuestionKind::Question | QuestionKind::HandOver => ("", Value::Null),
             };
             Some(match &answer.decision {
-                Decision::Approve => json!({ "kind": "approved", "tool": tool, "args": args }),
+                Decision::Approve | Decision::ApproveAlike { .. } => {
+                    json!({ "kind": "approved", "tool": tool, "args": args })
+                }
                 Decision::ApproveEdited { args, .. } => {
                     json!({ "kind": "approved", "tool": tool, "args": args })
                 }
@@ -133,6 +135,7 @@ fn latest(thread: &Thread, seq: Seq, event: &Event) -> Option<Value> {
         | Event::Asked(_)
         | Event::AskedAgain(_)
         | Event::Voted(_)
+        | Event::Revoked(_)
         | Event::Spoke(_)
         | Event::Deferred(_)
         | Event::Refused(_)

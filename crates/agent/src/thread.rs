@@ -44,6 +44,8 @@ pub struct Thread {
     revised: BTreeMap<Seq, Option<Heard>>,
     /// Calls that were approved with other arguments: the answer that has them.
     changed: BTreeMap<CallId, Seq>,
+    /// Questions whose answers hold for further calls, unless their time is over.
+    granted: Vec<QuestionId>,
     seen: Version,
     runs: Vec<Seq>,
     run: Run,
@@ -144,6 +146,7 @@ impl Thread {
             starts: BTreeMap::new(),
             revised: BTreeMap::new(),
             changed: BTreeMap::new(),
+            granted: Vec::new(),
             seen: Version(0),
             runs: Vec::new(),
             run: Run::default(),
@@ -362,6 +365,19 @@ impl Thread {
         }
     }
 
+    /// Questions whose answers hold for further calls, unless their time is over, oldest first.
+    pub(crate) fn granted(&self) -> &[QuestionId] {
+        &self.granted
+    }
+
+    /// The question whose answer a call was begun under.
+    pub(crate) fn begun_under(&self, id: CallId) -> Option<QuestionId> {
+        self.records.iter().rev().find_map(|record| match &record.event {
+            Event::Started(started) if started.call == id => Some(started.grant),
+            _ => None,
+        })?
+    }
+
     /// What was heard at a place, in the words that it has now; nothing where it was taken back.
     pub fn heard(&self, seq: Seq) -> Option<&Heard> {
         match (self.revised.get(&seq), self.event(seq)) {
@@ -562,6 +578,7 @@ impl Thread {
                     inquiry.lost(cause, n);
                 }
             }
+            Event::Revoked(revocation) => self.granted.retain(|granted| *granted != revocation.question),
             Event::Asked(_) | Event::Refused(_) | Event::Delivered { .. } => {}
             Event::Paused { .. } => self.paused = true,
             Event::Resumed { .. } => self.paused = false,
@@ -722,6 +739,11 @@ impl Thread {
             }
             (QuestionKind::HandOver, _) => Phase::Relaying(id),
             (QuestionKind::Approval { call, .. }, End::Answered(Decision::Approve)) => Phase::Cleared(*call),
+            (QuestionKind::Approval { call, .. }, End::Answered(Decision::ApproveAlike { .. })) => {
+                let call = *call;
+                self.granted.push(id);
+                Phase::Cleared(call)
+            }
             (QuestionKind::Approval { call, .. }, End::Answered(Decision::ApproveEdited { .. })) => {
                 let call = *call;
                 self.changed.insert(call, seq);

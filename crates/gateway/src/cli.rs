@@ -22,6 +22,7 @@ use crate::{
     config::RetentionSpec,
     connect::{Connected, connect},
     explain::{PolicyCommand, explain},
+    grants::{GrantsCommand, revoke, told},
     health,
     manifest::{self, KindCommand, Manifest},
     storage::{Opened, heal, look, missing, open, open_named, open_plainly, open_to_read},
@@ -87,6 +88,9 @@ pub enum Command {
     /// Look at policies.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Look at approvals that hold for a while, and end them.
+    #[command(subcommand)]
+    Grants(GrantsCommand),
     /// Look at threads.
     #[command(subcommand)]
     Threads(ThreadsCommand),
@@ -207,6 +211,7 @@ async fn carry_out(cli: Cli, began: Instant) -> Result<(), String> {
             let all = all()?;
             print(&explain(find(&all, &agent)?, &all.directory, &tool, args.as_deref())?)
         }
+        Command::Grants(command) => grants(all()?, command).await,
         Command::Threads(ThreadsCommand::List { limit }) => list(&all()?, limit).await,
         Command::Threads(ThreadsCommand::Show { thread, json }) => show(&all()?, &thread, json).await,
         Command::Threads(ThreadsCommand::Dead) => dead(&all()?).await,
@@ -487,6 +492,19 @@ async fn export(assembled: Assembled, since: Option<Timestamp>) -> Result<(), St
     let board = at_rest(assembled, store, Arc::new(SystemClock)).await.map_err(|error| error.to_string())?;
     let lines = board.decisions(&archive, since).await?;
     print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())
+}
+
+/// Lists what is approved for a while, or ends one of those.
+async fn grants(assembled: Assembled, command: GrantsCommand) -> Result<(), String> {
+    let store = match &command {
+        GrantsCommand::List => open_to_read(&assembled).await?,
+        GrantsCommand::Revoke { .. } => open(&assembled).await?.store,
+    };
+    let board = at_rest(assembled, store, Arc::new(SystemClock)).await.map_err(|error| error.to_string())?;
+    print(&match command {
+        GrantsCommand::List => told(&board.grants().await.map_err(|error| error.to_string())?),
+        GrantsCommand::Revoke { code, thread } => revoke(&board, &code, thread.as_deref()).await?,
+    })
 }
 
 /// Prints what was set aside.

@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod connect;
 mod explain;
+mod grants;
 mod health;
 mod manifest;
 mod people;

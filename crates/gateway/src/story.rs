@@ -103,7 +103,9 @@ fn sentence(thread: &Thread, event: &Event, secrets: Secrets<'_>) -> String {
         }
         Event::Started(started) => {
             let args = shown(&started.tool, &started.args);
-            format!("Started {} {args} (call {}).", started.tool, started.call.0)
+            let under = started.grant.map(|grant| format!(", as the answer to question {} allows", grant.0));
+            let under = under.unwrap_or_default();
+            format!("Started {} {args} (call {}){under}.", started.tool, started.call.0)
         }
         Event::Acted(acted) => match &acted.outcome {
             Outcome::Done(value) => format!(
@@ -183,6 +185,14 @@ fn sentence(thread: &Thread, event: &Event, secrets: Secrets<'_>) -> String {
             format!(
                 "An answer of {} to question {} did not count ({:?}): {}{what}",
                 refusal.by.id, refusal.question.0, refusal.why, refusal.words
+            )
+        }
+        Event::Revoked(revocation) => {
+            let who = revocation.by.as_ref().map_or("an operator", |by| by.name.as_str());
+            let who = revocation.member.as_deref().unwrap_or(who);
+            format!(
+                "What the answer to question {} allowed for a while was ended by {who}.",
+                revocation.question.0
             )
         }
         Event::Edited(edit) => format!("{} changed it to:\n{}", edit.by.name, edit.text),

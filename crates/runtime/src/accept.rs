@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use agent::{
     About, Arrival, Assigned, Event, HeardFile, Home, How, Named, Record, Route, Routed, Taken, Thread,
-    ThreadId, Tickets, admit, card_at, caused_by, code, goes_on, is_guarded, lost, may_answer,
+    ThreadId, Tickets, admit, card_at, caused_by, code, goes_on, grants, is_guarded, lost, may_answer,
     means_a_question, naming, route, sha256, short_code, shown, snapshot,
 };
 use async_trait::async_trait;
@@ -389,9 +389,11 @@ impl Board {
     }
 
     /// Whether a thread is so long that the next request goes on in another. Only between requests: then nothing is open
-    /// that belongs to it.
+    /// that belongs to it. Nor does it while an answer holds for further calls, for that stands in its log and in no other.
     fn is_long(&self, thread: &Thread) -> bool {
-        thread.is_idle() && thread.version().0 > self.settings.events_max
+        thread.is_idle()
+            && thread.version().0 > self.settings.events_max
+            && grants(thread, self.clock.now()).is_empty()
     }
 
     /// The message of ours with this name.

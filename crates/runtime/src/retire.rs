@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
-use agent::{Phase, Thread, ThreadId, Version, message_names};
+use agent::{Phase, Thread, ThreadId, Version, grants, message_names};
 use channel::{DeliveryKey, Timestamp};
 use store::{Clock, SENT_MAX, SentQuery, Store, Summary};
 use tokio::{task::spawn_blocking, time::sleep};
@@ -211,10 +211,11 @@ async fn over(
     Ok(None)
 }
 
-/// Whether the request is done, nobody is asked any more, and nothing happened since.
+/// Whether the request is done, nobody is asked any more, nothing holds for further calls, and nothing happened since.
 fn is_over(thread: &Thread, before: Timestamp) -> bool {
     matches!(thread.phase(), Phase::Finished | Phase::Cancelled)
         && thread.open_questions().next().is_none()
+        && grants(thread, before).is_empty()
         && thread.records().last().is_some_and(|last| last.at < before)
 }
 

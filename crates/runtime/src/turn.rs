@@ -347,8 +347,9 @@ impl Board {
             self.fact(lease, thread, Event::Failed(fault.into())).await?;
             return Ok(Went::On);
         };
-        let Call { id, tool, args, hash } = call;
-        let started = Event::Started(Started { call: id, tool: tool.clone(), args: args.clone(), hash });
+        let Call { id, tool, args, hash, grant } = call;
+        let started =
+            Event::Started(Started { call: id, tool: tool.clone(), args: args.clone(), hash, grant });
         let with = With { expect: Some(thread.version()), fence: Some(lease.clone()), ..With::default() };
         self.write(thread, vec![started], with).await?;
 

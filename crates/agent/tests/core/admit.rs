@@ -76,6 +76,7 @@ fn word(events: &[Event]) -> String {
         [] => "nothing".into(),
         [Event::Answered(answer)] => match &answer.decision {
             Decision::Approve => "approve".into(),
+            Decision::ApproveAlike { until } => format!("approve until {until}"),
             Decision::ApproveEdited { args, .. } => format!("approve {args}"),
             Decision::Reject { comment } => format!("reject {}", comment.clone().unwrap_or_default()),
             Decision::Option(n) => format!("option {n}"),

@@ -688,7 +688,13 @@ fn a_cancelled_request_stays_cancelled() {
         answered(id, Decision::Approve),
         thought(act("deploy", json!({})), Version(1)),
         fault(FaultKind::Internal, "x"),
-        Event::Started(agent::Started { call, tool: "deploy".into(), args: json!({}), hash: String::new() }),
+        Event::Started(agent::Started {
+            call,
+            tool: "deploy".into(),
+            args: json!({}),
+            hash: String::new(),
+            grant: None,
+        }),
         Event::Acted(agent::Acted { call, outcome: done(Value::Null), ms: 0, files: Vec::new() }),
         Event::Acted(agent::Acted {
             call,

@@ -6,8 +6,8 @@ use agent::{
     Acted, AgentRef, Answer, AskedAgain, AskedAt, Audience, Author, Ballot, Because, CallEnd, CallId,
     Decision, Deferral, Deferring, Denied, Edit, Event, Evidence, Failure, Fault, FaultKind, Form, Heard,
     HeardFile, Home, How, Intent, Like, Measured, Otherwise, Outcome, Passage, PassageKind, Question,
-    QuestionEnd, QuestionId, QuestionKind, QuestionStatus, Quorum, Record, Refusal, Remember, Reply, Routed,
-    Rung, Seq, Snapshot, Speech, Started, Terms, Thought, ThreadId, Usage, Version, Why,
+    QuestionEnd, QuestionId, QuestionKind, QuestionStatus, Quorum, Record, Refusal, Remember, Reply,
+    Revocation, Routed, Rung, Seq, Snapshot, Speech, Started, Terms, Thought, ThreadId, Usage, Version, Why,
 };
 use channel::{ChannelName, DeliveryKey, File, MessageRef, Span, Verified};
 use serde_json::{Value, json};
@@ -40,6 +40,7 @@ variants!(event_name, EVENTS, Event,
     Event::Spoke(_) => "spoke",
     Event::Answered(_) => "answered",
     Event::Refused(_) => "refused",
+    Event::Revoked(_) => "revoked",
     Event::Lapsed { .. } => "lapsed",
     Event::Withdrawn { .. } => "withdrawn",
     Event::Said(_) => "said",
@@ -60,6 +61,7 @@ variants!(kind_name, KINDS, QuestionKind,
 );
 variants!(decision_name, DECISIONS, Decision,
     Decision::Approve => "decision:approve",
+    Decision::ApproveAlike { .. } => "decision:approve_alike",
     Decision::ApproveEdited { .. } => "decision:approve_edited",
     Decision::Reject { .. } => "decision:reject",
     Decision::Option(_) => "decision:option",
@@ -198,6 +200,7 @@ fn names(event: &Event) -> Vec<&'static str> {
         | Event::Spoke(_)
         | Event::Lapsed { .. }
         | Event::Withdrawn { .. }
+        | Event::Revoked(_)
         | Event::Delivered { .. }
         | Event::Undelivered { .. }
         | Event::Paused { .. }
@@ -538,7 +541,26 @@ fn samples() -> Vec<(&'static str, Event)> {
         ("thought_say", thought(Intent::Say { text: "Wait.".into(), files: vec!["a.csv".into()] })),
         ("thought_finish", thought(Intent::Finish { text: "Done.".into(), files: vec!["a.csv".into()] })),
         ("thought_hand_over", thought(Intent::HandOver { reason: "I am lost".into() })),
-        ("started", Event::Started(Started { call, tool: "deploy".into(), args: args(), hash: "77".into() })),
+        (
+            "started",
+            Event::Started(Started {
+                call,
+                tool: "deploy".into(),
+                args: args(),
+                hash: "77".into(),
+                grant: None,
+            }),
+        ),
+        (
+            "started_under_a_grant",
+            Event::Started(Started {
+                call,
+                tool: "deploy".into(),
+                args: args(),
+                hash: "77".into(),
+                grant: Some(QuestionId(Seq(3))),
+            }),
+        ),
         ("acted_done", acted(Outcome::Done(args()))),
         ("acted_failed", acted(Outcome::Failed(Fault::new(FaultKind::ToolFailed, "exit 1")))),
         ("acted_unknown", acted(Outcome::Unknown { why: "its end was not seen".into() })),
@@ -562,6 +584,7 @@ fn samples() -> Vec<(&'static str, Event)> {
             "answered_approve_edited",
             answer(Decision::ApproveEdited { args: args(), hash: "78".into() }, How::Pressed),
         ),
+        ("answered_approve_alike", answer(Decision::ApproveAlike { until: at(3600) }, How::Pressed)),
         ("answered_reject", answer(Decision::Reject { comment: Some("wrong order".into()) }, How::Wrote)),
         ("answered_reject_bare", bare(answer(Decision::Reject { comment: None }, How::Wrote))),
         ("answered_option", answer(Decision::Option(1), How::Pressed)),
@@ -619,6 +642,30 @@ fn samples() -> Vec<(&'static str, Event)> {
                 question: QuestionId(Seq(4)),
                 why: "the agent wants something else now".into(),
             },
+        ),
+        (
+            "revoked",
+            Event::Revoked(Revocation {
+                question: QuestionId(Seq(4)),
+                by: Some(proven("mail", "ana@corp.example")),
+                member: Some("ana".into()),
+                at: Some(place("mail", "to:ana")),
+                message: Some(MessageRef::new("<3@example.com>")),
+                words: "revoke".into(),
+                evidence: evidence(),
+            }),
+        ),
+        (
+            "revoked_by_an_operator",
+            Event::Revoked(Revocation {
+                question: QuestionId(Seq(4)),
+                by: None,
+                member: None,
+                at: None,
+                message: None,
+                words: "switchboard grants revoke k3fq".into(),
+                evidence: Evidence::default(),
+            }),
         ),
         ("refused_voted", refusal(Why::Voted, How::Pressed)),
         ("refused_elsewhere", refusal(Why::Elsewhere, How::Wrote)),

@@ -23,8 +23,20 @@ pub(crate) static AGENTS: LazyLock<Vec<Agent>> = LazyLock::new(|| {
         agent(&["ask_at = 'desk'", "limits.same_call = 1", "limits.active = '1s'", "limits.tokens = 1"]),
         agent(&["while_waiting = 'consider'"]),
         agent(&["while_waiting = 'cancel'", "ask_at = 'desk'"]),
+        // The last: others count on that.
+        remembering(),
     ]
 });
+
+/// An agent whose approvals may hold for a while.
+fn remembering() -> Agent {
+    let mut files = crate::support::files(&["limits.same_call = 9"]);
+    let deploy = "secret = [\"token\"]\n";
+    let policy = format!("{deploy}policy = [{{ then = \"ask\", remember = {{ for = \"8h\" }} }}]\n");
+    let toml = files.get_mut("agent.toml").unwrap();
+    *toml = toml.replacen(deploy, &policy, 1);
+    crate::support::load(files)
+}
 pub(crate) static DIRECTORY: LazyLock<Directory> = LazyLock::new(directory);
 
 fn seq() -> impl Strategy<Value = Seq> {
@@ -139,6 +151,7 @@ fn intent() -> BoxedStrategy<Intent> {
 fn decision() -> BoxedStrategy<Decision> {
     prop_oneof![
         3 => Just(Decision::Approve),
+        1 => time().prop_map(|until| Decision::ApproveAlike { until }),
         1 => value().prop_map(|args| {
             let hash = args_hash(&args);
             Decision::ApproveEdited { args, hash }
@@ -337,7 +350,7 @@ fn event() -> BoxedStrategy<Event> {
         })),
         3 => (call_id(), tool(), value()).prop_map(|(call, tool, args)| {
             let hash = args_hash(&args);
-            Event::Started(Started { call, tool, args, hash })
+            Event::Started(Started { call, tool, args, hash, grant: None })
         }),
         3 => (call_id(), outcome, prop::collection::vec(file(), 0..2))
             .prop_map(|(call, outcome, files)| Event::Acted(Acted { call, outcome, ms: 0, files })),
@@ -674,8 +687,8 @@ impl<'a> World<'a> {
     }
 
     fn act(&mut self, call: agent::Call) {
-        let agent::Call { id, tool, args, hash } = call;
-        self.write(Event::Started(Started { call: id, tool, args, hash }));
+        let agent::Call { id, tool, args, hash, grant } = call;
+        self.write(Event::Started(Started { call: id, tool, args, hash, grant }));
         let outcome = match self.next() {
             // The process stopped while it ran.
             Some(0..=60) => return,
@@ -709,7 +722,14 @@ impl<'a> World<'a> {
         };
         let person = people[usize::from(n) % people.len()].clone();
         let open = self.thread.open_questions().map(|(id, _)| id).next();
-        match byte % 18 {
+        match byte % 20 {
+            18 => self.arrive(person, text("approve\nfor: 2h"), open),
+            19 => {
+                let first = self.thread.runs().last().map_or(0, |first| first.0);
+                let asked = (first..self.thread.version().0).map(|n| QuestionId(Seq(n)));
+                let settled = asked.filter(|id| self.thread.settled_by(*id).is_some()).last();
+                self.arrive(person, text("revoke"), settled);
+            }
             10 => self.arrive(person, text("ask: why?"), open),
             11 => self.arrive(person, text("snooze: 10m"), open),
             12 => self.arrive(person, text("delegate: ben"), open),
@@ -753,23 +773,34 @@ impl<'a> World<'a> {
     }
 }
 
-/// Whether a permitted member let this start happen before it did.
+/// Whether a permitted member let this start happen before it did: this very call, or for a while all that are the same.
 fn was_permitted(thread: &Thread, place: usize, started: &Started) -> bool {
+    let began = thread.records()[place].at;
+    let ended = |id| {
+        thread.records()[..place]
+            .iter()
+            .any(|record| matches!(&record.event, Event::Revoked(revocation) if revocation.question == id))
+    };
     thread.records()[..place].iter().any(|record| {
         let Event::Answered(answer) = &record.event else { return false };
         let Some(question) = thread.question(answer.question) else { return false };
-        let about_it = match &question.kind {
-            QuestionKind::Approval { call, hash, tool, .. } => {
-                answer.decision == Decision::Approve
+        let about_it = match (&question.kind, &answer.decision) {
+            (QuestionKind::Approval { hash, tool, .. }, Decision::ApproveAlike { until })
+                if started.grant == Some(answer.question) =>
+            {
+                began < *until && !ended(answer.question) && (hash, tool) == (&started.hash, &started.tool)
+            }
+            (QuestionKind::Approval { call, hash, tool, .. }, decision) => {
+                matches!(decision, Decision::Approve | Decision::ApproveAlike { .. })
                     && (call, hash, tool) == (&started.call, &started.hash, &started.tool)
             }
-            QuestionKind::Unknown { tool, args, .. } => {
-                answer.decision == Decision::Option(1)
+            (QuestionKind::Unknown { tool, args, .. }, decision) => {
+                *decision == Decision::Option(1)
                     && started.call == CallId(answer.question.0)
                     && *tool == started.tool
                     && args_hash(args) == started.hash
             }
-            QuestionKind::Question | QuestionKind::HandOver => false,
+            (QuestionKind::Question | QuestionKind::HandOver, _) => false,
         };
         about_it
             && answer.by.verified.is_proven()

@@ -42,7 +42,7 @@ fn cleo() -> Person {
 }
 
 /// What an inbound about a question becomes, written.
-fn comes(story: &mut Story, message: &Inbound, about: Option<QuestionId>) -> Vec<Event> {
+pub(crate) fn comes(story: &mut Story, message: &Inbound, about: Option<QuestionId>) -> Vec<Event> {
     let events = crate::admit::admitted(story, message, about, NATIVE);
     for event in &events {
         story.write(event.clone());
@@ -51,12 +51,12 @@ fn comes(story: &mut Story, message: &Inbound, about: Option<QuestionId>) -> Vec
 }
 
 /// What a person's words about a question become.
-fn says(story: &mut Story, id: QuestionId, who: Person, words: &str) -> Vec<Event> {
+pub(crate) fn says(story: &mut Story, id: QuestionId, who: Person, words: &str) -> Vec<Event> {
     let at = place("mail", &format!("to:{}", who.id));
     comes(story, &inbound(who, at, text(words)), Some(id))
 }
 
-fn refused(events: &[Event]) -> Why {
+pub(crate) fn refused(events: &[Event]) -> Why {
     match events {
         [Event::Refused(refusal)] => refusal.why,
         _ => panic!("not one refusal: {events:#?}"),

@@ -9,6 +9,7 @@ mod decide;
 mod events;
 mod fold;
 mod forms;
+mod grant;
 mod inquiry;
 mod outgoing;
 mod people;

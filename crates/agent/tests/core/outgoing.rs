@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::{Story, act, ask, home, place, say};
 
 /// What this event sends; cards can be rewritten on the channels named here.
-fn sent(story: &Story, seq: Seq, amending: &[&str]) -> Vec<Outgoing> {
+pub(crate) fn sent(story: &Story, seq: Seq, amending: &[&str]) -> Vec<Outgoing> {
     let tickets = Tickets::new([3; 32]);
     let capabilities = |name: &channel::ChannelName| {
         Some(Capabilities {

@@ -151,6 +151,7 @@ fn what_could_never_be_approved_is_told() {
             "no argument `iban`",
         ),
         ("remember = { for = \"1h\", args = { to = \"at_most\" } }", "remember.args.to", "`to` is no number"),
+        ("remember = { for = \"1h\" }, quorum = 2", "remember", "they approve each time"),
     ] {
         let rule = format!("{{ then = \"ask\", {rule} }},");
         let told = told(with_rule(&rule, &[], PAY));

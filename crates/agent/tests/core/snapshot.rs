@@ -144,7 +144,8 @@ proptest! {
     fn the_next_thread_does_what_the_long_one_would_have(
         scripts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..30), 1..4),
         last in prop::collection::vec(any::<u8>(), 0..40),
-        which in 0..AGENTS.len(),
+        // While an approval holds for a while, a conversation goes on in its own thread.
+        which in 0..AGENTS.len() - 1,
     ) {
         let agent = &AGENTS[which];
         let mut world = World::new(agent);

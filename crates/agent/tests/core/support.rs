@@ -341,6 +341,7 @@ impl Story {
             tool: tool.into(),
             args: args.clone(),
             hash: args_hash(args),
+            grant: None,
         }))
     }
 

@@ -9,7 +9,7 @@ use channel::{
     Accepted, Addressed, Attachment, Body, ChannelName, Content, ErrorKind, Inbound, Inbox, MessageRef,
     Person, Said, Ticket, Verified,
 };
-use runtime::Door;
+use runtime::{Archive, Door, Retention};
 use store::{SentQuery, Store};
 use testkit::doubles::{Fault, Op};
 use tokio::task::JoinSet;
@@ -245,6 +245,42 @@ async fn a_new_conversation_begins_after_a_long_time_or_a_long_log() {
     world.say("p", "four").await;
     let third = ThreadId::new(&Home::of(&address("chat", "p")), 3);
     assert_eq!(story(&world.load(&third).await)[..2], ["routed", "heard four"]);
+    assert!(serving.stop().await);
+}
+
+/// What was approved for a while stands in the log of the conversation, so that stays where it is as long.
+#[tokio::test]
+async fn a_long_conversation_goes_on_and_stays_while_an_approval_holds() {
+    let mut world = World::new();
+    world.settings.events_max = 1;
+    world.model.thinks(&act("deploy"));
+    let serving = world.serve();
+    world.say("p", "one").await;
+    let sent = world.mail.sent_count(1).await;
+    let Content::Card(card) = &sent[0].outgoing.content else { panic!("no card") };
+    let ticket = card.ticket.clone();
+    world.door("mail").accept(world.by_mail("approve\nfor: 20d", Some(&ticket))).await.unwrap();
+    world.finished("p").await;
+    let day = Duration::from_secs(86_400);
+    let (first, second) =
+        (world.thread("p").await.id().clone(), ThreadId::new(&Home::of(&address("chat", "p")), 2));
+    for (days, words, goes_on) in [(19, "two", true), (2, "three", false)] {
+        world.clock.advance(day * days);
+        let retention = Retention { after: day, archive: Archive::new(world.folder().join("archive")) };
+        let swept = retention.sweep(world.store.as_ref(), &world.clock, "one").await.unwrap().unwrap();
+        assert_eq!(swept.retired, usize::from(!goes_on), "{words}: {swept:?}");
+        world.say("p", words).await;
+        let on = if goes_on { &first } else { &second };
+        while count(&world.load(on).await, &format!("heard {words}")) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        if goes_on {
+            world
+                .until("p", |thread| count(thread, "finished") == 2 && count(thread, "delivered") >= 2)
+                .await;
+            world.finished_sending().await;
+        }
+    }
     assert!(serving.stop().await);
 }
 

@@ -39,7 +39,7 @@ approvers = ["operators"]
 tools.lookup = { description = "Looks.", run.command.argv = ["look"], parameters = { type = "object" }, repeat = "safe", risk = "low" }
 tools.charge = { description = "Charges.", run.builtin = "clock", repeat = "by_key", risk = "low" }
 tools.poke = { description = "Pokes.", run.builtin = "clock", repeat = "never", risk = "low" }
-tools.deploy = { description = "Deploys.", run.builtin = "clock", repeat = "never", risk = "high" }
+tools.deploy = { description = "Deploys.", run.builtin = "clock", repeat = "never", risk = "high", policy = [{ then = "ask", remember = { for = "30d" } }] }
 "#;
 
 pub(crate) struct World {
@@ -260,7 +260,9 @@ fn words(record: &Record) -> String {
             Outcome::Unknown { .. } => "unknown".to_owned(),
         },
         Event::Answered(answer) => match &answer.decision {
-            Decision::Approve | Decision::ApproveEdited { .. } => "approve".to_owned(),
+            Decision::Approve | Decision::ApproveAlike { .. } | Decision::ApproveEdited { .. } => {
+                "approve".to_owned()
+            }
             Decision::Reject { .. } => "reject".to_owned(),
             Decision::Option(place) => place.to_string(),
             Decision::Options(places) => format!("{places:?}"),
@@ -280,6 +282,7 @@ fn words(record: &Record) -> String {
         | Event::Voted(_)
         | Event::Deferred(_)
         | Event::Refused(_)
+        | Event::Revoked(_)
         | Event::Lapsed { .. }
         | Event::Withdrawn { .. }
         | Event::Delivered { .. }
