@@ -20,6 +20,8 @@ use crate::{
     thread::Thread,
 };
 
+/// The most calls that one step may want: more are no small step, and nobody reads their card.
+const CALLS_AT_ONCE_MAX: u32 = 10;
 /// The most steps an agent may take without words that say why.
 const STEPS_WITHOUT_WORDS: u32 = 10;
 
@@ -76,9 +78,11 @@ impl Agent {
             .iter()
             .map(|(name, form)| FormName { name: name.clone(), title: form.title.clone() })
             .collect();
-        let extractor = Extractor::new(&tools, desks, &forms).map_err(|what| {
-            flaws.push(source.flaw(&["tools"], what, Some("parameters must be a JSON Schema".into())))
-        });
+        let extractor = Extractor::new(&tools, desks, &forms);
+        let extractor =
+            extractor.map(|made| made.with_calls(spec.limits.calls_at_once as usize)).map_err(|what| {
+                flaws.push(source.flaw(&["tools"], what, Some("parameters must be a JSON Schema".into())))
+            });
         let templates = compile(name, &spec, &files).map_err(|mut found| flaws.append(&mut found));
         let (Ok(extractor), Ok(templates), true) = (extractor, templates, flaws.is_empty()) else {
             flaws.sort();
@@ -221,6 +225,10 @@ fn check_spec(source: Source<'_>, spec: &AgentSpec) -> Vec<Flaw> {
             flaw(&["limits", name], "0 would stop every request".into(), "it must be 1 or more");
         }
     }
+    if !(1..=CALLS_AT_ONCE_MAX).contains(&spec.limits.calls_at_once) {
+        let what = format!("{} calls at once cannot be", spec.limits.calls_at_once);
+        flaw(&["limits", "calls_at_once"], what, "it is from 1 (one after the other) to 10");
+    }
     if u64::from(spec.context.answer_tokens) * 2 > spec.context.tokens {
         let what = "the answer would take more than half of the context".to_owned();
         flaw(&["context", "answer_tokens"], what, "raise context.tokens or lower this");
@@ -237,11 +245,11 @@ fn check_spec(source: Source<'_>, spec: &AgentSpec) -> Vec<Flaw> {
         let fits = name.len() <= 64
             && name.starts_with(|c: char| c.is_ascii_lowercase())
             && name.chars().all(letters);
-        if !fits || ["act", "ask", "say", "finish", "hand_over", "next"].contains(&name.as_str()) {
+        if !fits || ["act", "act_all", "ask", "say", "finish", "hand_over", "next"].contains(&name.as_str()) {
             flaw(
                 &path,
                 format!("`{name}` cannot be the name of a tool"),
-                "use lower-case letters, digits and _, and none of: act, ask, say, finish, hand_over, next",
+                "use lower-case letters, digits and _, and none of: act, act_all, ask, say, finish, hand_over, next",
             );
         }
         if tool.parameters.get("type").and_then(Value::as_str) != Some("object") {

@@ -13,11 +13,14 @@ use crate::{
     canonical::args_hash,
     directory::{Directory, Standing},
     event::{
-        Answer, AskedAgain, Ballot, Because, Decision, Deferral, Deferring, Event, Evidence, Heard, How,
-        Question, QuestionKind, Refusal, Revocation, Speech, Why,
+        Answer, AskedAgain, AskedCall, Ballot, Because, Decision, Deferral, Deferring, Event, Evidence,
+        Heard, How, Question, QuestionKind, Refusal, Revocation, Speech, Why,
     },
     form,
-    grammar::{self, ALIKE, ALIKE_FOR, CHOOSE, EDIT, FILL, MORE, MORE_TEXT, MORE_WHAT, TAKE, Wish},
+    grammar::{
+        self, ALIKE, ALIKE_FOR, CHOOSE, EDIT, FILL, MORE, MORE_TEXT, MORE_WHAT, SOME, SOME_WHICH, SOME_WHY,
+        TAKE, Wish,
+    },
     id::QuestionId,
     inert::clip,
     policy::judge,
@@ -191,6 +194,12 @@ impl Hearing<'_> {
                 None => self.revised_call((id, question), &values),
             };
         }
+        if let QuestionKind::Approvals { calls } = &question.kind
+            && let Some(read) = form::lines(grammar::without_closing(text), &[SOME_WHICH, SOME_WHY], true)
+        {
+            let read = read.and_then(|values| some(calls, question, &values));
+            return Some(read.map_or_else(Reading::Unfit, Reading::Clear));
+        }
         let takes_files = matches!(question.kind, QuestionKind::Question | QuestionKind::HandOver);
         let only_files = takes_files && !self.arrival.files.is_empty();
         let read = match question.several {
@@ -235,6 +244,10 @@ impl Hearing<'_> {
         let (_, question) = asked;
         match (choice, &question.form) {
             (EDIT, _) => self.revised_call(asked, values),
+            (SOME, _) => {
+                let QuestionKind::Approvals { calls } = &question.kind else { return None };
+                Some(some(calls, question, values).map_or_else(Reading::Unfit, Reading::Clear))
+            }
             (ALIKE, _) => alike(question, values.get(ALIKE_FOR).map_or("", String::as_str), self.now),
             (FILL, Some(form)) => {
                 let read = form::read(form, values);
@@ -428,7 +441,10 @@ impl Hearing<'_> {
     fn count(&self, question: &Question, answer: Answer) -> Result<Event, (Why, Option<String>)> {
         let Self { directory, thread, .. } = self;
         let approves = match answer.decision {
-            Decision::Approve | Decision::ApproveAlike { .. } | Decision::ApproveEdited { .. } => true,
+            Decision::Approve
+            | Decision::ApproveAlike { .. }
+            | Decision::ApproveEdited { .. }
+            | Decision::ApproveSome { .. } => true,
             Decision::Reject { .. }
             | Decision::Option(_)
             | Decision::Options(_)
@@ -455,9 +471,10 @@ impl Hearing<'_> {
         let missing = question.terms.quorum.is_met(&approvers, directory, &votes).missing();
         match (missing, &answer.decision) {
             // Whoever approved before has not seen what it would become.
-            (_, Decision::ApproveEdited { .. } | Decision::ApproveAlike { .. })
-                if question.terms.quorum != Quorum::default() =>
-            {
+            (
+                _,
+                Decision::ApproveEdited { .. } | Decision::ApproveAlike { .. } | Decision::ApproveSome { .. },
+            ) if question.terms.quorum != Quorum::default() => {
                 let what = "several people must approve this, each of them the same; reject it and say what it should be";
                 Err((Why::Unfit, Some(what.to_owned())))
             }
@@ -543,6 +560,31 @@ impl Hearing<'_> {
     }
 }
 
+/// Reads which of several calls may run.
+///
+/// # Errors
+/// A sentence to whoever said it.
+fn some(
+    calls: &[AskedCall],
+    question: &Question,
+    values: &BTreeMap<String, String>,
+) -> Result<Decision, String> {
+    let labels: Vec<String> = calls.iter().enumerate().map(|(place, call)| call.label(place)).collect();
+    let which = values.get(SOME_WHICH).map_or("", String::as_str);
+    let places = form::some_of(&labels, which)
+        .map_err(|part| format!("`{}` is none of: {}", clip(&part, 60), labels.join(", ")))?;
+    let why = values.get(SOME_WHY).map(|why| why.trim().to_owned()).filter(|why| !why.is_empty());
+    match places.len() {
+        0 => Err("it does not say which of them may run; `reject` if none may".to_owned()),
+        chosen if chosen == calls.len() => Ok(Decision::Approve),
+        _ if question.terms.quorum != Quorum::default() => {
+            Err("several people must approve this, each of them all of it; reject it and say what may run"
+                .to_owned())
+        }
+        _ => Ok(Decision::ApproveSome { places: places.into_iter().collect(), comment: why }),
+    }
+}
+
 /// Reads an approval that holds for a while for calls like it; nothing where the terms offer none.
 fn alike(question: &Question, span: &str, now: Timestamp) -> Option<Reading> {
     let most = question.remember()?.lasts;
@@ -578,6 +620,7 @@ pub fn naming(thread: &Thread, id: QuestionId, question: &Question) -> String {
         QuestionKind::Approval { tool, .. } | QuestionKind::Unknown { tool, .. } => {
             format!("#{code} for {tool}")
         }
+        QuestionKind::Approvals { calls } => format!("#{code} for {} calls", calls.len()),
         QuestionKind::Question | QuestionKind::HandOver => {
             format!("#{code} for “{}”", clip(question.text.lines().next().unwrap_or_default(), 60))
         }
@@ -587,7 +630,7 @@ pub fn naming(thread: &Thread, id: QuestionId, question: &Question) -> String {
 /// Whether only clear words count as an answer.
 pub fn is_guarded(question: &Question) -> bool {
     match question.kind {
-        QuestionKind::Approval { .. } | QuestionKind::Unknown { .. } => true,
+        QuestionKind::Approval { .. } | QuestionKind::Approvals { .. } | QuestionKind::Unknown { .. } => true,
         QuestionKind::Question | QuestionKind::HandOver => false,
     }
 }

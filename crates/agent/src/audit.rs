@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     chain::Chain,
-    event::{AgentRef, Record},
-    id::{QuestionId, Seq, ThreadId, Version},
+    event::{AgentRef, Question, Record},
+    id::{CallId, QuestionId, Seq, ThreadId, Version},
     seal::{Seal, SealKeys},
     spec::{NOT_SHOWN, redacted},
     thread::Thread,
@@ -250,6 +250,7 @@ fn line(
         "text": question.text,
         "options": Some(&question.options).filter(|options| !options.is_empty()),
         "tool": tool,
+        "calls": question.kind.is_several().then(|| asked_calls(question, secrets)),
         "arguments": args.map(|args| shown(args).unwrap_or_else(|| NOT_SHOWN.into())),
         "agent": question.asker,
         "requester": question.requester,
@@ -273,6 +274,16 @@ fn line(
     Some(Value::Object(all.into_iter().filter(|(_, value)| !value.is_null()).collect()))
 }
 
+/// The calls of a question about several, as they stand in a line.
+fn asked_calls(question: &Question, secrets: Secrets<'_>) -> Value {
+    let one = |(_, tool, args, _): (CallId, &str, &Value, &str)| {
+        let secret = secrets(&question.asker, tool);
+        let args = secret.map_or_else(|| NOT_SHOWN.into(), |secret| redacted(args, &secret));
+        json!({ "tool": tool, "arguments": args })
+    };
+    question.kind.calls().into_iter().map(one).collect()
+}
+
 /// A decision as it stands in a line.
 fn told(decision: &Value, shown: &dyn Fn(&Value) -> Option<Value>) -> Value {
     let Value::Object(one) = decision else { return decision.clone() };
@@ -282,9 +293,8 @@ fn told(decision: &Value, shown: &dyn Fn(&Value) -> Option<Value>) -> Value {
                 let args = value.get("args").and_then(shown);
                 json!({ "arguments": args.unwrap_or_else(|| NOT_SHOWN.into()) })
             }
-            "approve_alike" | "reject" | "option" | "options" | "form" | "text" | "hand_back" => {
-                value.clone()
-            }
+            "approve_alike" | "approve_some" | "reject" | "option" | "options" | "form" | "text"
+            | "hand_back" => value.clone(),
             _ => NOT_SHOWN.into(),
         };
         (name.clone(), value)

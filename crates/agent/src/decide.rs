@@ -11,15 +11,15 @@ use crate::{
     agent::Agent,
     directory::Directory,
     event::{
-        Acted, AskedAt, Audience, Author, Decision, Deferral, Event, Fault, FaultKind, Form, Outcome,
-        Question, QuestionKind, Reply,
+        Acted, AskedAt, AskedCall, Audience, Author, Decision, Deferral, Event, Fault, FaultKind, Form,
+        Outcome, Planned, Question, QuestionKind, Reply,
     },
     feasible::{able, enough},
     grant::covering,
     id::{CallId, QuestionId, Seq},
     inert::clip,
     inquiry::{Due, awake},
-    intent::Intent,
+    intent::{Intent, WantedCall},
     passages::files,
     policy::{Judgement, judge},
     spec::{AskAt, Repeat, Verdict, WhileWaiting},
@@ -79,6 +79,7 @@ pub fn decide(agent: &Agent, directory: &Directory, thread: &Thread, now: Timest
             Some(thought) => desk.carry_out(seq, &thought.intent),
             None => desk.fail(FaultKind::Internal, "the thought to carry out is not in the log"),
         },
+        Phase::Planned => desk.plan(),
         Phase::Cleared(id) => desk.run_cleared(id),
         Phase::Running(id) => desk.pick_up(id),
         Phase::Uncertain(id) => desk.clear_up(id),
@@ -124,6 +125,24 @@ struct Format {
     options: Vec<String>,
     several: bool,
     form: Option<Box<Form>>,
+}
+
+/// One of several calls, and what is to become of it.
+struct Wanted<'a> {
+    id: CallId,
+    tool: &'a str,
+    args: &'a Value,
+    then: Then,
+}
+
+/// What is to become of a call.
+enum Then {
+    /// It fails at once.
+    Refuse(Fault),
+    /// It runs, perhaps under a grant.
+    Run(Option<QuestionId>),
+    /// Somebody must approve it.
+    Ask(Judgement),
 }
 
 /// Everything a decision looks at.
@@ -233,6 +252,7 @@ impl Desk<'_> {
         }
         match intent {
             Intent::Act { tool, args } => self.act(CallId(seq), tool, args),
+            Intent::ActAll { calls } => self.act_all(calls),
             Intent::Ask { text, to, options, several, form } => match self.form(form.as_deref()) {
                 Ok(form) => {
                     let format = Format { options: options.clone(), several: *several, form };
@@ -269,26 +289,11 @@ impl Desk<'_> {
             }
             (Intent::Say { .. }, None) => None,
             (Intent::Act { tool, args }, asked_back) => {
-                let hash = hash_of(args);
-                let spec = self.agent.spec().tools.get(tool)?;
-                let only_looks = spec.repeat == Repeat::Safe
-                    && judge(self.directory, spec, args).verdict == Verdict::Allow;
-                if only_looks {
-                    return None;
-                }
-                let is_asked = |question: &Question| match &question.kind {
-                    QuestionKind::Approval { tool: of, hash: asked, .. } => of == tool && *asked == hash,
-                    QuestionKind::Question | QuestionKind::Unknown { .. } | QuestionKind::HandOver => false,
-                };
-                if self.thread.open_questions().any(|(_, question)| is_asked(question)) {
-                    return Some(
-                        self.fail(FaultKind::BadCall, format!("this very {tool} waits for approval already")),
-                    );
-                }
-                Some(match asked_back {
-                    Some(_) => self.fail(FaultKind::BadCall, ANSWER_FIRST),
-                    None => self.withdraw(INSTEAD),
-                })
+                self.act_meanwhile(&[(tool, args)], asked_back.is_some())
+            }
+            (Intent::ActAll { calls }, asked_back) => {
+                let calls: Vec<_> = calls.iter().map(|call| (call.tool.as_str(), &call.args)).collect();
+                self.act_meanwhile(&calls, asked_back.is_some())
             }
             (Intent::Ask { .. } | Intent::HandOver { .. }, Some(_)) => {
                 Some(self.fail(FaultKind::BadCall, ANSWER_FIRST))
@@ -297,6 +302,129 @@ impl Desk<'_> {
                 Some(self.withdraw(INSTEAD))
             }
         }
+    }
+
+    /// Calls that are wanted while people are waited for; nothing where all of them only look.
+    fn act_meanwhile(&self, calls: &[(&str, &Value)], was_asked_back: bool) -> Option<Step> {
+        let only_looks = |(tool, args): &(&str, &Value)| {
+            self.agent.spec().tools.get(*tool).is_none_or(|spec| {
+                spec.repeat == Repeat::Safe && judge(self.directory, spec, args).verdict == Verdict::Allow
+            })
+        };
+        if calls.iter().all(only_looks) {
+            return None;
+        }
+        let is_asked = |(tool, args): &(&str, &Value)| {
+            let hash = hash_of(args);
+            let same = |(_, of, _, asked): (CallId, &str, &Value, &str)| of == *tool && asked == hash;
+            self.thread.open_questions().any(|(_, question)| question.kind.calls().into_iter().any(same))
+        };
+        Some(match calls.iter().find(|call| is_asked(call)) {
+            Some((tool, _)) => {
+                self.fail(FaultKind::BadCall, format!("this very {tool} waits for approval already"))
+            }
+            None if was_asked_back => self.fail(FaultKind::BadCall, ANSWER_FIRST),
+            None => self.withdraw(INSTEAD),
+        })
+    }
+
+    /// Several calls become wanted, unless one of them would go round in circles.
+    fn act_all(&self, calls: &[WantedCall]) -> Step {
+        let tools = &self.agent.spec().tools;
+        let planned = |WantedCall { tool, args }| Event::Planned(Planned { tool, args });
+        if calls.is_empty() {
+            return self.fail(FaultKind::BadCall, "there are no calls");
+        }
+        if let Some(call) = calls.iter().find(|call| !tools.contains_key(&call.tool)) {
+            return self.fail(FaultKind::BadCall, format!("there is no tool `{}`", call.tool));
+        }
+        match calls.iter().find_map(|call| self.loops(&call.tool, &hash_of(&call.args))) {
+            Some(why) => Step::Record(self.hand_over(&why)),
+            None => Step::Record(calls.iter().cloned().map(planned).collect()),
+        }
+    }
+
+    /// What becomes of calls that are wanted: what is forbidden fails, what may run does, one after the other, and the rest is asked
+    /// about: on one card what is asked of the same people on the same terms.
+    fn plan(&self) -> Step {
+        let wanted: Vec<Wanted<'_>> = self.thread.planned().iter().map(|id| self.wanted(*id)).collect();
+        let refused = wanted.iter().filter_map(|one| match &one.then {
+            Then::Refuse(fault) => Some(Event::Acted(Acted {
+                call: one.id,
+                outcome: Outcome::Failed(fault.clone()),
+                ms: 0,
+                files: Vec::new(),
+            })),
+            Then::Run(_) | Then::Ask(_) => None,
+        });
+        let refused: Vec<Event> = refused.collect();
+        if !refused.is_empty() {
+            return Step::Record(refused);
+        }
+        for one in &wanted {
+            if let Then::Run(grant) = one.then {
+                let (tool, args) = (one.tool.to_owned(), one.args.clone());
+                return Step::Act(Call { id: one.id, tool, hash: hash_of(&args), args, grant });
+            }
+        }
+        // What leaves the house is asked about by itself.
+        let mut groups: Vec<(bool, Judgement, Vec<&Wanted<'_>>)> = Vec::new();
+        for one in &wanted {
+            let Then::Ask(judgement) = &one.then else { continue };
+            let asked = Judgement { because: String::new(), ..judgement.clone() };
+            let alone = self.agent.spec().tools.get(one.tool).is_some_and(|tool| tool.outward);
+            match groups.iter_mut().find(|(one, group, _)| !alone && !one && *group == asked) {
+                Some((_, _, calls)) => calls.push(one),
+                None => groups.push((alone, asked, vec![one])),
+            }
+        }
+        let mut events = Vec::new();
+        for (_, judgement, calls) in groups {
+            match self.approval(&calls, &judgement) {
+                Ok(question) => events.push(Event::Asked(question)),
+                Err(why) => return Step::Record(self.hand_over(&why)),
+            }
+        }
+        let note = "Several things need approval. I have asked, and will go on when there is an answer.";
+        self.told_at_home(&mut events, note);
+        Step::Record(events)
+    }
+
+    /// What is to become of one of several calls.
+    fn wanted(&self, id: CallId) -> Wanted<'_> {
+        let refuse = |kind, what: String| Then::Refuse(Fault::new(kind, what));
+        let nothing = &Value::Null;
+        let Some(call) = self.thread.call(id) else {
+            let then = refuse(FaultKind::Internal, "the call is not in the log".to_owned());
+            return Wanted { id, tool: "", args: nothing, then };
+        };
+        let (tool, args) = (call.tool, call.args);
+        let Some(spec) = self.agent.spec().tools.get(tool) else {
+            return Wanted {
+                id,
+                tool,
+                args,
+                then: refuse(FaultKind::BadCall, format!("there is no tool `{tool}`")),
+            };
+        };
+        let judgement = judge(self.directory, spec, args);
+        let then = match judgement.verdict {
+            Verdict::Allow => Then::Run(None),
+            Verdict::Deny => {
+                refuse(FaultKind::Denied, format!("the policy forbids {tool} here ({})", judgement.because))
+            }
+            Verdict::Ask if self.was_denied(tool, &hash_of(args)) => {
+                refuse(FaultKind::Denied, format!("a human denied this very {tool} a moment ago"))
+            }
+            Verdict::Ask => {
+                let known = (self.agent, self.directory);
+                match covering(known, self.thread, (tool, args), &judgement, self.now) {
+                    Some(grant) => Then::Run(Some(grant)),
+                    None => Then::Ask(judgement),
+                }
+            }
+        };
+        Wanted { id, tool, args, then }
     }
 
     fn act(&self, id: CallId, name: &str, args: &Value) -> Step {
@@ -322,7 +450,7 @@ impl Desk<'_> {
                 let known = (self.agent, self.directory);
                 match covering(known, self.thread, (name, args), &judgement, self.now) {
                     Some(grant) => run(Some(grant)),
-                    None => self.ask_approval(id, name, args, hash, &judgement),
+                    None => self.ask_approval(id, name, args, &judgement),
                 }
             }
         }
@@ -352,35 +480,52 @@ impl Desk<'_> {
         }
     }
 
-    fn ask_approval(
-        &self,
-        call: CallId,
-        name: &str,
-        args: &Value,
-        hash: String,
-        judgement: &Judgement,
-    ) -> Step {
+    fn ask_approval(&self, id: CallId, tool: &str, args: &Value, judgement: &Judgement) -> Step {
+        let wanted = Wanted { id, tool, args, then: Then::Run(None) };
+        match self.approval(&[&wanted], judgement) {
+            Ok(question) => Step::Record(self.asked(
+                question,
+                &format!(
+                    "This needs approval ({tool}). I have asked, and will go on when there is an answer."
+                ),
+            )),
+            Err(why) => Step::Record(self.hand_over(&why)),
+        }
+    }
+
+    /// The question for permission to run calls that are judged alike.
+    ///
+    /// # Errors
+    /// There is nobody to ask; a sentence to whoever takes over.
+    fn approval(&self, calls: &[&Wanted<'_>], judgement: &Judgement) -> Result<Question, String> {
         let spec = self.agent.spec();
         let approvers = if judgement.approvers.is_empty() { &spec.approvers } else { &judgement.approvers };
         let desk = judgement.desk.as_deref().unwrap_or(&spec.desk);
         let terms = judgement.terms.clone();
         let asked = self.where_to_ask(approvers, desk, &terms);
+        let tool = calls.first().map_or("it", |call| call.tool);
         if asked.is_empty() || !self.can_be_approved(approvers, &terms) {
-            return Step::Record(
-                self.hand_over(&format!("{name} needs an approval, but there is nobody to ask")),
-            );
+            return Err(format!("{tool} needs an approval, but there is nobody to ask"));
         }
-        let request = self.request();
         let who = self.thread.requester().map_or("Somebody", |person| person.name.as_str());
-        let kind = QuestionKind::Approval { call, tool: name.to_owned(), args: args.clone(), hash };
-        let text = format!("{who} asked: {request}");
+        let text = format!("{who} asked: {}", self.request());
+        let call = |one: &&Wanted<'_>| AskedCall {
+            call: one.id,
+            tool: one.tool.to_owned(),
+            args: one.args.clone(),
+            hash: hash_of(one.args),
+        };
+        let mut calls: Vec<AskedCall> = calls.iter().map(call).collect();
+        let kind = match calls.as_slice() {
+            [_] => {
+                let AskedCall { call, tool, args, hash } = calls.remove(0);
+                QuestionKind::Approval { call, tool, args, hash }
+            }
+            _ => QuestionKind::Approvals { calls },
+        };
         let audience = Audience { requester: false, members: approvers.clone() };
         let deadline = judgement.deadline.unwrap_or(spec.approval_deadline).0;
-        let question = self.question(kind, text, Vec::new(), audience, asked, deadline);
-        Step::Record(self.asked(
-            Question { terms, ..question },
-            &format!("This needs approval ({name}). I have asked, and will go on when there is an answer."),
-        ))
+        Ok(Question { terms, ..self.question(kind, text, Vec::new(), audience, asked, deadline) })
     }
 
     /// At home if the person there may approve it there, else at the desk: the members of the desk who may.
@@ -449,13 +594,21 @@ impl Desk<'_> {
 
     /// The question, and a word to the people at home when it is asked elsewhere.
     fn asked(&self, question: Question, note: &str) -> Vec<Event> {
-        let home = self.thread.home();
-        let elsewhere = question.asked.iter().all(|asked| Some(&asked.at) != home);
         let mut events = vec![Event::Asked(question)];
-        if let Some(home) = home.filter(|_| elsewhere) {
+        self.told_at_home(&mut events, note);
+        events
+    }
+
+    /// A word to the people at home when all that is asked is asked elsewhere.
+    fn told_at_home(&self, events: &mut Vec<Event>, note: &str) {
+        let home = self.thread.home();
+        let is_here = |event: &Event| match event {
+            Event::Asked(question) => question.asked.iter().any(|asked| Some(&asked.at) == home),
+            _ => false,
+        };
+        if let Some(home) = home.filter(|_| !events.iter().any(is_here)) {
             events.push(said(self.thread, home, note.to_owned(), Author::Gateway));
         }
-        events
     }
 
     fn question(
@@ -510,12 +663,9 @@ impl Desk<'_> {
             return Some(hash.to_owned());
         }
         self.thread.records().iter().rev().find_map(|record| {
-            let Event::Asked(Question { kind: QuestionKind::Approval { call, hash, .. }, .. }) =
-                &record.event
-            else {
-                return None;
-            };
-            (*call == id).then(|| hash.clone())
+            let Event::Asked(question) = &record.event else { return None };
+            let about = question.kind.calls().into_iter().find(|(call, ..)| *call == id);
+            about.map(|(_, _, _, hash)| hash.to_owned())
         })
     }
 
@@ -600,6 +750,7 @@ impl Desk<'_> {
                     Decision::Approve
                     | Decision::ApproveAlike { .. }
                     | Decision::ApproveEdited { .. }
+                    | Decision::ApproveSome { .. }
                     | Decision::Reject { .. }
                     | Decision::Option(_)
                     | Decision::Options(_)

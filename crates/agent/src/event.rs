@@ -95,6 +95,8 @@ pub enum Event {
     },
     /// A model was asked and its output was a valid intent.
     Thought(Thought),
+    /// One of several calls that a thought wants. Its place is the name of the call.
+    Planned(Planned),
     /// A tool is about to run. Written before it runs.
     Started(Started),
     /// A tool call is over.
@@ -190,6 +192,7 @@ impl Event {
             | Self::Edited(_)
             | Self::Deleted { .. }
             | Self::Thought(_)
+            | Self::Planned(_)
             | Self::Started(_)
             | Self::Acted(_)
             | Self::Asked(_)
@@ -515,6 +518,15 @@ pub struct Usage {
     pub calls: u32,
 }
 
+/// One of several calls that a thought wants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Planned {
+    /// The tool.
+    pub tool: String,
+    /// The arguments.
+    pub args: Value,
+}
+
 /// A tool call that begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Started {
@@ -785,6 +797,11 @@ pub enum QuestionKind {
         /// SHA-256 of the arguments in canonical JSON: what is approved.
         hash: String,
     },
+    /// Several tool calls wait for permission; each of them may be given it or not.
+    Approvals {
+        /// The calls; at least two.
+        calls: Vec<AskedCall>,
+    },
     /// A tool call that must not be repeated has an unknown outcome.
     Unknown {
         /// The call.
@@ -796,6 +813,44 @@ pub enum QuestionKind {
     },
     /// The conversation was handed over; the answer is for the user.
     HandOver,
+}
+
+/// One of several calls that wait for permission.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AskedCall {
+    /// The call.
+    pub call: CallId,
+    /// The tool.
+    pub tool: String,
+    /// The exact arguments.
+    pub args: Value,
+    /// SHA-256 of the arguments in canonical JSON: what is approved.
+    pub hash: String,
+}
+
+impl AskedCall {
+    /// What people call it among the others: `2. refund`.
+    pub fn label(&self, place: usize) -> String {
+        format!("{}. {}", place.saturating_add(1), self.tool)
+    }
+}
+
+impl QuestionKind {
+    /// Whether it asks for permission to run several calls.
+    pub(crate) fn is_several(&self) -> bool {
+        matches!(self, Self::Approvals { .. })
+    }
+
+    /// The calls that it asks about, where it is for permission.
+    pub fn calls(&self) -> Vec<(CallId, &str, &Value, &str)> {
+        match self {
+            Self::Approval { call, tool, args, hash } => vec![(*call, tool, args, hash)],
+            Self::Approvals { calls } => {
+                calls.iter().map(|one| (one.call, one.tool.as_str(), &one.args, one.hash.as_str())).collect()
+            }
+            Self::Question | Self::Unknown { .. } | Self::HandOver => Vec::new(),
+        }
+    }
 }
 
 /// Who may answer a question.
@@ -882,6 +937,14 @@ pub enum Decision {
         /// SHA-256 of them in canonical JSON: what is approved.
         hash: String,
     },
+    /// Run some of the calls that were asked about, by their places in their order, and not the others.
+    ApproveSome {
+        /// The places; some, and not all.
+        places: Vec<usize>,
+        /// Why not the others.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        comment: Option<String>,
+    },
     /// Do not.
     Reject {
         /// Why not.
@@ -904,6 +967,32 @@ pub enum Decision {
     },
     /// The conversation that was handed over is over.
     Done,
+}
+
+impl Decision {
+    /// Whether it lets the call at this place, of those that were asked about, run.
+    pub fn clears(&self, place: usize) -> bool {
+        match self {
+            Self::Approve | Self::ApproveAlike { .. } | Self::ApproveEdited { .. } => true,
+            Self::ApproveSome { places, .. } => places.contains(&place),
+            Self::Reject { .. }
+            | Self::Option(_)
+            | Self::Options(_)
+            | Self::Form(_)
+            | Self::Text(_)
+            | Self::HandBack { .. }
+            | Self::Done => false,
+        }
+    }
+
+    /// Whether it says no to the call at this place, and why.
+    pub fn rejects(&self, place: usize) -> Option<Option<&str>> {
+        match self {
+            Self::Reject { comment } => Some(comment.as_deref()),
+            Self::ApproveSome { places, comment } if !places.contains(&place) => Some(comment.as_deref()),
+            _ => None,
+        }
+    }
 }
 
 /// An approval that is not enough yet.

@@ -45,6 +45,8 @@ pub struct Extractor {
     /// Where `ask` may ask: `origin` first.
     places: Vec<String>,
     forms: Vec<FormName>,
+    /// How many calls one intent may want.
+    calls_max: usize,
     limits: Limits,
     /// What [`schema::output`] says of these, made once: it is asked for at each thought.
     schema: Value,
@@ -122,10 +124,20 @@ impl Extractor {
         }
         let mut places = vec!["origin".to_owned()];
         places.extend(desks.iter().filter(|desk| *desk != "origin").cloned());
-        let schema = schema::output(&compiled, &places, forms);
-        let schema_text = schema.to_string();
         let forms = forms.to_vec();
-        Ok(Self { tools: compiled, places, forms, limits: Limits::default(), schema, schema_text })
+        let (limits, schema) = (Limits::default(), Value::Null);
+        let extractor =
+            Self { tools: compiled, places, forms, calls_max: 1, limits, schema, schema_text: String::new() };
+        Ok(extractor.with_calls(1))
+    }
+
+    /// The same for an agent that may want so many calls at once; of one there is no such intent.
+    #[must_use]
+    pub fn with_calls(mut self, max: usize) -> Self {
+        self.calls_max = max;
+        self.schema = schema::output(&self.tools, &self.places, &self.forms, max);
+        self.schema_text = self.schema.to_string();
+        self
     }
 
     /// The JSON Schema (2020-12) of the whole output: an object whose one key `next` holds the intent.
@@ -141,7 +153,7 @@ impl Extractor {
     /// Each tool and each other intent as a function. Descriptions are looked up by the function's name; an intent
     /// without one has its own.
     pub fn functions(&self, descriptions: &[(String, String)]) -> Vec<Function> {
-        schema::functions(&self.tools, &self.places, &self.forms, descriptions)
+        schema::functions(&self.tools, &self.places, &self.forms, self.calls_max, descriptions)
     }
 
     /// Reads a model's whole output. `truncated`: the provider said that it stopped for lack of room.

@@ -53,7 +53,7 @@ const CLOSINGS: &[&str] = &[
 pub fn read(kind: &QuestionKind, options: &[String], text: &str) -> Option<Decision> {
     let text = text.trim();
     match kind {
-        QuestionKind::Approval { .. } => approval(text),
+        QuestionKind::Approval { .. } | QuestionKind::Approvals { .. } => approval(text),
         QuestionKind::Unknown { .. } => option(options, first_line(text)?).map(Decision::Option),
         QuestionKind::Question => match first_line(text).and_then(|line| option(options, line)) {
             Some(place) => Some(Decision::Option(place)),
@@ -181,6 +181,10 @@ pub(crate) const EDIT: &str = "edit";
 /// The id of the choice to approve calls like this one for a while, and of the line that says for how long.
 pub(crate) const ALIKE: &str = "alike";
 pub(crate) const ALIKE_FOR: &str = "for";
+/// The id of the choice to approve some of several calls, and of the lines that say which, and why not the others.
+pub(crate) const SOME: &str = "some";
+pub(crate) const SOME_WHICH: &str = "approve";
+pub(crate) const SOME_WHY: &str = "why";
 /// The id of the choice to fill in a form: `form`.
 pub(crate) const FILL: &str = "fill";
 /// The id of the choice of several options, and of the line that they stand in.
@@ -219,9 +223,13 @@ pub(crate) fn press(
 ) -> Option<Decision> {
     let comment = comment.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
     match (kind, choice) {
-        (QuestionKind::Approval { .. }, "approve") => Some(Decision::Approve),
-        (QuestionKind::Approval { .. }, "reject") => Some(Decision::Reject { comment }),
-        (QuestionKind::Approval { .. }, _) => None,
+        (QuestionKind::Approval { .. } | QuestionKind::Approvals { .. }, "approve") => {
+            Some(Decision::Approve)
+        }
+        (QuestionKind::Approval { .. } | QuestionKind::Approvals { .. }, "reject") => {
+            Some(Decision::Reject { comment })
+        }
+        (QuestionKind::Approval { .. } | QuestionKind::Approvals { .. }, _) => None,
         (QuestionKind::HandOver, BACK) => Some(Decision::HandBack { note: comment }),
         (QuestionKind::HandOver, OVER) => Some(Decision::Done),
         (QuestionKind::Question | QuestionKind::Unknown { .. } | QuestionKind::HandOver, _) => {

@@ -14,6 +14,11 @@ pub enum Intent {
         /// With what; fits the tool's schema.
         args: Value,
     },
+    /// Run several tools, which have nothing to do with each other's results; those that need approval are asked about together.
+    ActAll {
+        /// Which, in this order.
+        calls: Vec<WantedCall>,
+    },
     /// Ask a human and wait for the answer.
     Ask {
         /// What.
@@ -52,4 +57,14 @@ pub enum Intent {
         /// Why, for the human.
         reason: String,
     },
+}
+
+/// One of several calls that a model wants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedCall {
+    /// Which tool.
+    pub tool: String,
+    /// With what; fits the tool's schema.
+    pub args: Value,
 }

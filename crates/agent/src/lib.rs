@@ -69,7 +69,7 @@ pub use extract::{Extracted, Extractor, FormName, Rejection};
 pub use grammar::{code, means_a_question, read as read_reply};
 pub use grant::{Grant, alike, grants, uses};
 pub use id::{CallId, Home, QuestionId, Seq, ThreadId, Version, caused_by, sha256};
-pub use intent::Intent;
+pub use intent::{Intent, WantedCall};
 pub use lenient::Repair;
 pub use outgoing::{Press, ending, message_names, outgoing};
 pub use passages::files;

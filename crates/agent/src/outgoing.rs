@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use crate::{
     event::{
-        Answer, AskedAgain, Ballot, Because, Decision, Deferral, Deferring, Event, Heard, Question,
-        QuestionKind, Refusal, Revocation, Speech, Why,
+        Answer, AskedAgain, AskedCall, Ballot, Because, Decision, Deferral, Deferring, Event, Heard,
+        Question, QuestionKind, Refusal, Revocation, Speech, Why,
     },
     form,
     grammar::{
         ALIKE, ALIKE_FOR, BACK, CHOOSE, EDIT, FILL, MORE, MORE_OPTIONS, MORE_TEXT, MORE_WHAT, MORE_WORDS,
-        OVER, TAKE, choice_id,
+        OVER, SOME, SOME_WHICH, SOME_WHY, TAKE, choice_id,
     },
     grant::{alike, uses},
     id::{QuestionId, Seq},
@@ -82,6 +82,7 @@ pub fn outgoing(thread: &Thread, seq: Seq, press: &Press<'_>) -> Vec<Outgoing> {
         | Event::Edited(_)
         | Event::Deleted { .. }
         | Event::Thought(_)
+        | Event::Planned(_)
         | Event::Started(_)
         | Event::Acted(_)
         | Event::Delivered { .. }
@@ -140,6 +141,15 @@ pub fn ending(thread: &Thread, answer: &Answer) -> String {
                 _ => String::new(),
             };
             format!("Approved with changes by {who}: {changed}")
+        }
+        Decision::ApproveSome { places, comment } => {
+            let calls = thread.question(answer.question).map(|question| question.kind.calls().len());
+            let number = |place: &usize| place.saturating_add(1).to_string();
+            let approved: Vec<String> = places.iter().map(number).collect();
+            let others = (0..calls.unwrap_or(0)).filter(|place| !places.contains(place));
+            let others: Vec<String> = others.map(|place| number(&place)).collect();
+            let why = comment.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            format!("{} approved by {who}, {} rejected{why}", listed(&approved), listed(&others))
         }
         Decision::Reject { comment: None } => format!("Rejected by {who}"),
         Decision::Reject { comment: Some(comment) } => format!("Rejected by {who}: {comment}"),
@@ -466,6 +476,7 @@ fn title(question: &Question) -> String {
             None => format!("{} asks", question.asker.name),
         },
         QuestionKind::Approval { tool, .. } => format!("Approve: {tool}"),
+        QuestionKind::Approvals { calls } => format!("Approve: {} calls", calls.len()),
         QuestionKind::Unknown { tool, .. } => format!("Did it happen? {tool}"),
         QuestionKind::HandOver => format!("{} hands over to you", question.asker.name),
     }
@@ -473,13 +484,26 @@ fn title(question: &Question) -> String {
 
 /// One row an argument, whole; what the tool declares secret is not shown.
 fn fields(question: &Question, press: &Press<'_>) -> Vec<Field> {
-    let (tool, args) = match &question.kind {
-        QuestionKind::Approval { tool, args, .. } | QuestionKind::Unknown { tool, args, .. } => (tool, args),
-        QuestionKind::Question | QuestionKind::HandOver => return Vec::new(),
+    let shown = |tool: &str, args: &Value| {
+        let secret = (press.secrets)(tool)?;
+        let Value::Object(args) = redacted(args, &secret) else { return None };
+        Some(args.into_iter().map(|(label, value)| Field { label, value: revise::text_of(&value) }))
     };
-    let Some(secret) = (press.secrets)(tool) else { return Vec::new() };
-    let Value::Object(args) = redacted(args, &secret) else { return Vec::new() };
-    args.into_iter().map(|(label, value)| Field { label, value: revise::text_of(&value) }).collect()
+    match &question.kind {
+        QuestionKind::Approval { tool, args, .. } | QuestionKind::Unknown { tool, args, .. } => {
+            shown(tool, args).into_iter().flatten().collect()
+        }
+        QuestionKind::Approvals { calls } => {
+            let field = |(place, call): (usize, &AskedCall)| {
+                let lines = shown(&call.tool, &call.args)?;
+                let lines: Vec<String> =
+                    lines.map(|field| format!("{}: {}", field.label, field.value)).collect();
+                Some(Field { label: call.label(place), value: lines.join("\n") })
+            };
+            calls.iter().enumerate().filter_map(field).collect()
+        }
+        QuestionKind::Question | QuestionKind::HandOver => Vec::new(),
+    }
 }
 
 /// What can be chosen; `taken`: somebody has taken the conversation over.
@@ -515,6 +539,20 @@ fn choices(question: &Question, to: &Address, taken: bool, press: &Press<'_>) ->
             choices.extend(more(question, to, press));
             choices
         }
+        QuestionKind::Approvals { calls } => {
+            let mut choices = vec![choice("approve", "Approve all", Style::Primary, Comment::None)];
+            // What several must approve, each of them approves the same.
+            if question.terms.quorum == Quorum::default() {
+                choices.push(Choice {
+                    form: which(calls),
+                    reply: Some(String::new()),
+                    ..choice(SOME, "Approve some…", Style::Plain, Comment::None)
+                });
+            }
+            choices.push(choice("reject", "Reject all", Style::Danger, Comment::Optional));
+            choices.extend(more(question, to, press));
+            choices
+        }
         QuestionKind::Question | QuestionKind::Unknown { .. }
             if question.form.is_some() || question.several =>
         {
@@ -546,6 +584,19 @@ fn choices(question: &Question, to: &Address, taken: bool, press: &Press<'_>) ->
             .chain(more(question, to, press))
             .collect(),
     }
+}
+
+/// The lines that ask which of several calls may run, and why not the others.
+fn which(calls: &[AskedCall]) -> Vec<Input> {
+    let labels = calls.iter().enumerate().map(|(place, call)| call.label(place)).collect();
+    vec![
+        Input {
+            kind: InputKind::Several(labels),
+            required: true,
+            ..Input::line(SOME_WHICH, "Which of them may run", "")
+        },
+        Input { kind: InputKind::Lines, ..Input::line(SOME_WHY, "Why not the others", "") },
+    ]
 }
 
 /// The line that asks for how long calls like this one are approved with it, and says which those are.
@@ -661,6 +712,10 @@ fn how_to_answer(question: &Question) -> String {
         QuestionKind::Approval { .. } => "The first line of your answer must be `approve`, or `reject: your \
                                           reason`, and nothing else; below `approve` may stand lines such as \
                                           `amount: 80`, one for each argument that is to be another."
+            .into(),
+        QuestionKind::Approvals { .. } => "The first line of your answer must be `approve` (all of them), `reject: your \
+                                           reason` (none of them), or `approve: 1, 3` (these, and no others), and \
+                                           nothing else."
             .into(),
         QuestionKind::Question | QuestionKind::Unknown { .. } | QuestionKind::HandOver => {
             let options: Vec<_> = question.options.iter().map(|option| format!("`{option}`")).collect();

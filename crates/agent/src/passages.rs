@@ -7,8 +7,8 @@ use channel::{File, Person};
 
 use crate::{
     event::{
-        Acted, Author, CallEnd, Decision, Deferral, Deferring, Event, Heard, Outcome, Passage, PassageKind,
-        Question, QuestionEnd, QuestionKind, QuestionStatus, Reply,
+        Acted, AskedCall, Author, CallEnd, Decision, Deferral, Deferring, Event, Heard, Outcome, Passage,
+        PassageKind, Question, QuestionEnd, QuestionKind, QuestionStatus, Reply,
     },
     id::{QuestionId, Seq},
     thread::Thread,
@@ -49,7 +49,11 @@ pub(crate) fn passages(thread: &Thread) -> Vec<Passage> {
                 let told = || PassageKind::Said { by: reply.by.clone(), text: reply.text.clone() };
                 (seq, (reply.by != Author::Gateway).then(told))
             }
-            Event::Asked(question) => (seq, Some(asked(thread, QuestionId(seq), question))),
+            Event::Asked(question) => {
+                let asked = asked(thread, QuestionId(seq), question).into_iter();
+                all.extend(asked.map(|(at, kind)| Passage { number: thread.number(at), run, kind }));
+                continue;
+            }
             Event::Started(started) => {
                 let number = thread.number(started.call.0);
                 let begun = all.iter().skip(former).any(|passage| is_call(passage, number));
@@ -63,10 +67,19 @@ pub(crate) fn passages(thread: &Thread) -> Vec<Passage> {
             Event::Acted(acted) => {
                 let number = thread.number(acted.call.0);
                 let called = all.iter_mut().skip(former).rev().find(|passage| is_call(passage, number));
-                if let Some(Passage { kind: PassageKind::Called { end, .. }, .. }) = called {
-                    *end = ended(acted);
+                let called = called.map(|passage| &mut passage.kind);
+                match (called, thread.call(acted.call)) {
+                    (Some(PassageKind::Called { end, .. }), _) => {
+                        *end = ended(acted);
+                        continue;
+                    }
+                    // One of several that was refused before it began.
+                    (_, Some(call)) => {
+                        let (tool, args) = (call.tool.to_owned(), call.args.to_string());
+                        (acted.call.0, Some(PassageKind::Called { tool, args, end: ended(acted) }))
+                    }
+                    (_, None) => continue,
                 }
-                continue;
             }
             Event::Failed(failure) => {
                 let fault = &failure.fault;
@@ -78,6 +91,7 @@ pub(crate) fn passages(thread: &Thread) -> Vec<Passage> {
             | Event::Edited(_)
             | Event::Deleted { .. }
             | Event::Thought(_)
+            | Event::Planned(_)
             | Event::AskedAgain(_)
             | Event::Voted(_)
             | Event::Deferred(_)
@@ -155,7 +169,8 @@ fn said_by(heard: &Heard, edited: bool) -> PassageKind {
     }
 }
 
-fn asked(thread: &Thread, id: QuestionId, question: &Question) -> PassageKind {
+/// A question with its end; one for permission to run several calls is one for each of them.
+fn asked(thread: &Thread, id: QuestionId, question: &Question) -> Vec<(Seq, PassageKind)> {
     let answer = thread.settled_by(id).and_then(|seq| thread.event(seq));
     let (status, by, words) = match answer {
         None => (QuestionStatus::Open, String::new(), String::new()),
@@ -166,7 +181,7 @@ fn asked(thread: &Thread, id: QuestionId, question: &Question) -> PassageKind {
                     (QuestionStatus::Approved, String::new())
                 }
                 Decision::ApproveEdited { args, .. } => (QuestionStatus::Approved, args.to_string()),
-                Decision::Reject { comment } => {
+                Decision::Reject { comment } | Decision::ApproveSome { comment, .. } => {
                     (QuestionStatus::Rejected, comment.clone().unwrap_or_default())
                 }
                 Decision::Option(place) => {
@@ -184,7 +199,22 @@ fn asked(thread: &Thread, id: QuestionId, question: &Question) -> PassageKind {
         Some(_) => (QuestionStatus::Lapsed, String::new(), String::new()),
     };
     let end = QuestionEnd { status, by, words };
-    match &question.kind {
+    let kind = match &question.kind {
+        QuestionKind::Approvals { calls } => {
+            let decision = thread.answer(id).map(|answer| &answer.decision);
+            let one = |(place, asked): (usize, &AskedCall)| {
+                let cleared = decision.is_some_and(|decision| decision.clears(place));
+                let end = match cleared {
+                    true => {
+                        QuestionEnd { status: QuestionStatus::Approved, words: String::new(), ..end.clone() }
+                    }
+                    false => end.clone(),
+                };
+                let (tool, args) = (asked.tool.clone(), asked.args.to_string());
+                (asked.call.0, PassageKind::Approval { tool, args, end })
+            };
+            return calls.iter().enumerate().map(one).collect();
+        }
         QuestionKind::Approval { tool, args, .. } => {
             PassageKind::Approval { tool: tool.clone(), args: args.to_string(), end }
         }
@@ -192,7 +222,8 @@ fn asked(thread: &Thread, id: QuestionId, question: &Question) -> PassageKind {
             PassageKind::Question { text: question.text.clone(), options: question.options.clone(), end }
         }
         QuestionKind::HandOver => PassageKind::HandedOver { why: question.text.clone(), end },
-    }
+    };
+    vec![(id.0, kind)]
 }
 
 fn ended(acted: &Acted) -> CallEnd {

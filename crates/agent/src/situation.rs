@@ -77,7 +77,9 @@ fn latest(thread: &Thread, seq: Seq, event: &Event) -> Option<Value> {
                 QuestionKind::Approval { tool, args, .. } | QuestionKind::Unknown { tool, args, .. } => {
                     (tool.as_str(), args.clone())
                 }
-                QuestionKind::Question | QuestionKind::HandOver => ("", Value::Null),
+                QuestionKind::Question | QuestionKind::Approvals { .. } | QuestionKind::HandOver => {
+                    ("", Value::Null)
+                }
             };
             Some(match &answer.decision {
                 Decision::Approve | Decision::ApproveAlike { .. } => {
@@ -86,7 +88,7 @@ fn latest(thread: &Thread, seq: Seq, event: &Event) -> Option<Value> {
                 Decision::ApproveEdited { args, .. } => {
                     json!({ "kind": "approved", "tool": tool, "args": args })
                 }
-                Decision::Reject { comment } => {
+                Decision::Reject { comment } | Decision::ApproveSome { comment, .. } => {
                     json!({ "kind": "rejected", "tool": tool, "args": args, "comment": comment.clone().unwrap_or_default() })
                 }
                 Decision::Option(place) => {
@@ -116,7 +118,7 @@ fn latest(thread: &Thread, seq: Seq, event: &Event) -> Option<Value> {
             let question = thread.question(*question)?;
             let tool = match &question.kind {
                 QuestionKind::Approval { tool, .. } | QuestionKind::Unknown { tool, .. } => tool.as_str(),
-                QuestionKind::Question | QuestionKind::HandOver => "",
+                QuestionKind::Question | QuestionKind::Approvals { .. } | QuestionKind::HandOver => "",
             };
             Some(json!({ "kind": "lapsed", "tool": tool, "question": question.text }))
         }
@@ -131,6 +133,7 @@ fn latest(thread: &Thread, seq: Seq, event: &Event) -> Option<Value> {
         | Event::Routed(_)
         | Event::Deleted { .. }
         | Event::Thought(_)
+        | Event::Planned(_)
         | Event::Started(_)
         | Event::Asked(_)
         | Event::AskedAgain(_)

@@ -155,6 +155,9 @@ pub struct LimitsSpec {
     /// Failures in a row.
     #[serde(default = "defaults::failures")]
     pub failures: u32,
+    /// Calls that one step may want at once, at most 10; those that need approval are asked about on one card.
+    #[serde(default = "defaults::calls_at_once")]
+    pub calls_at_once: u32,
 }
 
 /// A tool: a schema and a handler.
@@ -385,6 +388,7 @@ impl Default for LimitsSpec {
             same_call: defaults::same_call(),
             same_error: defaults::same_error(),
             failures: defaults::failures(),
+            calls_at_once: defaults::calls_at_once(),
         }
     }
 }
@@ -443,6 +447,9 @@ mod defaults {
     }
     pub(super) fn failures() -> u32 {
         3
+    }
+    pub(super) fn calls_at_once() -> u32 {
+        1
     }
     pub(super) fn parameters() -> Value {
         serde_json::json!({ "type": "object", "properties": {}, "additionalProperties": false })

@@ -13,7 +13,7 @@ use crate::{
     directory::is_same,
     event::{
         AgentRef, Answer, Audience, Author, Ballot, Decision, Deferral, Deferring, Denied, Edit, Event,
-        Fault, Heard, Outcome, Question, QuestionKind, Record, Reply, Snapshot, Thought, Usage,
+        Fault, Heard, Outcome, Planned, Question, QuestionKind, Record, Reply, Snapshot, Thought, Usage,
     },
     id::{CallId, QuestionId, Seq, ThreadId, Version, caused_by},
     inquiry::{Inquiry, Taken},
@@ -44,6 +44,10 @@ pub struct Thread {
     revised: BTreeMap<Seq, Option<Heard>>,
     /// Calls that were approved with other arguments: the answer that has them.
     changed: BTreeMap<CallId, Seq>,
+    /// Calls of a thought that wants several: those that were neither begun nor asked about, nor given up.
+    planned: Vec<CallId>,
+    /// Calls that were approved and not begun.
+    cleared: Vec<CallId>,
     /// Questions whose answers hold for further calls, unless their time is over.
     granted: Vec<QuestionId>,
     seen: Version,
@@ -60,6 +64,8 @@ pub enum Phase {
     Thinking,
     /// The intent of this thought must be carried out.
     Deciding(Seq),
+    /// Several calls are wanted: those that may run do, and the others are asked about.
+    Planned,
     /// This call may run.
     Cleared(CallId),
     /// This call was started, and its end is not known yet.
@@ -146,6 +152,8 @@ impl Thread {
             starts: BTreeMap::new(),
             revised: BTreeMap::new(),
             changed: BTreeMap::new(),
+            planned: Vec::new(),
+            cleared: Vec::new(),
             granted: Vec::new(),
             seen: Version(0),
             runs: Vec::new(),
@@ -347,6 +355,10 @@ impl Thread {
             let args = self.approved_instead(id).map_or(args, |(args, _)| args);
             return Some(CallView { tool, args });
         }
+        if let Some(Event::Planned(Planned { tool, args })) = self.event(id.0) {
+            let args = self.approved_instead(id).map_or(args, |(args, _)| args);
+            return Some(CallView { tool, args });
+        }
         if let Some(Question { kind: QuestionKind::Unknown { tool, args, .. }, .. }) =
             self.question(QuestionId(id.0))
         {
@@ -363,6 +375,11 @@ impl Thread {
             }
             _ => None,
         }
+    }
+
+    /// The calls of a thought that wants several which are still to be decided about, in their order.
+    pub(crate) fn planned(&self) -> &[CallId] {
+        &self.planned
     }
 
     /// Questions whose answers hold for further calls, unless their time is over, oldest first.
@@ -455,19 +472,16 @@ impl Thread {
     /// The calls that a human denied, oldest first.
     pub(crate) fn denied(&self) -> impl Iterator<Item = Denied> {
         let denied = |record: &Record| {
-            let Event::Answered(Answer { question, decision: Decision::Reject { .. }, .. }) = &record.event
-            else {
-                return None;
+            let Event::Answered(Answer { question, decision, .. }) = &record.event else { return Vec::new() };
+            let Some(question) = self.question(*question) else { return Vec::new() };
+            let denied = |(place, (_, tool, _, hash)): (usize, (CallId, &str, &Value, &str))| {
+                decision.rejects(place)?;
+                Some(Denied { tool: tool.to_owned(), hash: hash.to_owned(), at: record.at })
             };
-            let Question { kind: QuestionKind::Approval { tool, hash, .. }, .. } =
-                self.question(*question)?
-            else {
-                return None;
-            };
-            Some(Denied { tool: tool.clone(), hash: hash.clone(), at: record.at })
+            question.kind.calls().into_iter().enumerate().filter_map(denied).collect::<Vec<_>>()
         };
         let former = self.former().map(|former| former.denied.as_slice()).unwrap_or_default();
-        former.iter().cloned().chain(self.records.iter().filter_map(denied))
+        former.iter().cloned().chain(self.records.iter().flat_map(denied))
     }
 
     /// The time this request was worked on by `now`: waiting for people does not count.
@@ -506,7 +520,14 @@ impl Thread {
             Event::Edited(edit) => self.revise(seq, &edit.message, &edit.by, Some(&edit)),
             Event::Deleted { message, by } => self.revise(seq, &message, &by, None),
             Event::Thought(thought) => self.think(seq, &thought),
+            Event::Planned(_) => {
+                if matches!(self.state, Phase::Deciding(_) | Phase::Planned) {
+                    self.planned.push(CallId(seq));
+                    self.state = Phase::Planned;
+                }
+            }
             Event::Started(started) => {
+                self.is_begun(started.call);
                 let starts = self.starts.entry(started.call).or_default();
                 *starts = starts.saturating_add(1);
                 if *starts == 1 {
@@ -516,11 +537,14 @@ impl Thread {
             }
             Event::Acted(acted) => self.act(acted.call, &acted.outcome),
             Event::Asked(question) if !self.is_idle() => {
+                for (call, ..) in question.kind.calls() {
+                    self.is_begun(call);
+                }
                 self.open.push(QuestionId(seq));
                 self.inquiries.insert(QuestionId(seq), Inquiry::new(seq, &question, at));
                 self.run.waiting_since = self.run.waiting_since.or(Some(at));
                 self.run.handed_over |= matches!(question.kind, QuestionKind::HandOver);
-                self.state = Phase::Waiting;
+                self.state = self.rest();
             }
             Event::AskedAgain(again) => {
                 if let Some(inquiry) = self.open_inquiry(again.question) {
@@ -558,18 +582,24 @@ impl Thread {
                 // Who waits for people, or has their word to pass on or to carry out, does so whatever thought failed beside it.
                 let was_cleared = matches!(self.state, Phase::Cleared(_)) && kind.is_of_a_thought();
                 if !was_cleared && !matches!(self.state, Phase::Waiting | Phase::Relaying(_)) {
-                    self.go_on(self.thinking_or_waiting());
+                    if let Phase::Cleared(call) = self.state {
+                        self.is_begun(call);
+                    }
+                    self.go_on(self.rest());
                 }
             }
             Event::Said(reply) => {
                 self.asked_back.retain(|asked_back| Some(*asked_back) != reply.answers);
                 if let (Author::Agent, Phase::Deciding(_)) = (reply.by, self.state) {
                     self.run.failures = 0;
-                    self.state = self.thinking_or_waiting();
+                    self.state = self.rest();
                 }
             }
             // Whoever takes over sees all that was heard so far; only what comes later begins a request of its own.
-            Event::HandedOver { .. } => self.seen = Version(seq.0),
+            Event::HandedOver { .. } => {
+                self.seen = Version(seq.0);
+                self.planned.clear();
+            }
             Event::Undelivered { key, .. } => {
                 let caused = key.as_ref().and_then(caused_by).filter(|(id, _, _)| *id == self.id);
                 if let Some((_, cause, n)) = caused
@@ -589,6 +619,8 @@ impl Thread {
                     }
                 }
                 self.paused = false;
+                self.planned.clear();
+                self.cleared.clear();
                 // What became of a call that runs must be known, and asked where nobody knows.
                 if matches!(self.state, Phase::Running(_) | Phase::Uncertain(_)) {
                     self.run.given_up = Some(seq);
@@ -603,6 +635,12 @@ impl Thread {
             }
         }
         self.give_up(at);
+    }
+
+    /// A call is no longer one that is to be decided about, or only to be begun.
+    fn is_begun(&mut self, call: CallId) {
+        self.planned.retain(|planned| *planned != call);
+        self.cleared.retain(|cleared| *cleared != call);
     }
 
     /// A request that was given up while a call ran is over when that is.
@@ -644,7 +682,8 @@ impl Thread {
         });
         self.revised.insert(place, revised);
         self.run.revised = Some(seq);
-        if let Phase::Deciding(_) = self.state {
+        self.planned.clear();
+        if let Phase::Deciding(_) | Phase::Planned = self.state {
             self.state = Phase::Thinking;
         }
     }
@@ -656,7 +695,7 @@ impl Thread {
         self.news = false;
         let is_stale = |since: Option<Seq>| since.is_some_and(|since| since.0 >= thought.seen.0);
         if is_stale(self.run.revised) {
-            self.go_on(self.thinking_or_waiting());
+            self.go_on(self.rest());
         } else if !is_stale(self.run.settled) {
             self.go_on(Phase::Deciding(seq));
         }
@@ -678,6 +717,7 @@ impl Thread {
     }
 
     fn act(&mut self, call: CallId, outcome: &Outcome) {
+        self.is_begun(call);
         // While it ran, a question may have been settled: what follows from that comes first.
         let is_next = !matches!(self.state, Phase::Cleared(_) | Phase::Relaying(_));
         self.news = true;
@@ -689,14 +729,20 @@ impl Thread {
         if is_next {
             self.go_on(match outcome {
                 Outcome::Unknown { .. } => Phase::Uncertain(call),
-                Outcome::Done(_) | Outcome::Failed(_) => self.thinking_or_waiting(),
+                Outcome::Done(_) | Outcome::Failed(_) => self.rest(),
             });
         }
     }
 
-    /// Where the work is when there is nothing else to do first.
-    fn thinking_or_waiting(&self) -> Phase {
-        if self.open.is_empty() { Phase::Thinking } else { Phase::Waiting }
+    /// Where the work is when there is nothing else to do first: what was approved runs, and calls that are wanted are decided about,
+    /// before anybody is waited for.
+    fn rest(&self) -> Phase {
+        match (self.cleared.first(), self.planned.is_empty(), self.open.is_empty()) {
+            (Some(call), _, _) => Phase::Cleared(*call),
+            (None, false, _) => Phase::Planned,
+            (None, true, false) => Phase::Waiting,
+            (None, true, true) => Phase::Thinking,
+        }
     }
 
     fn open_inquiry(&mut self, id: QuestionId) -> Option<&mut Inquiry> {
@@ -727,47 +773,52 @@ impl Thread {
             self.run.waited += Duration::try_from(at.duration_since(since)).unwrap_or_default();
         }
         let Some(question) = self.question(id) else { return };
-        let next = match (&question.kind, end) {
+        let calls = question.kind.calls().into_iter().map(|(call, ..)| call).enumerate();
+        let cleared: Vec<CallId> = match (&question.kind, end) {
+            (QuestionKind::Approval { .. } | QuestionKind::Approvals { .. }, End::Answered(decision)) => {
+                calls.filter(|(place, _)| decision.clears(*place)).map(|(_, call)| call).collect()
+            }
+            (QuestionKind::Approval { .. } | QuestionKind::Approvals { .. }, End::Lapsed)
+                if question.terms.otherwise == Otherwise::Allow =>
+            {
+                calls.map(|(_, call)| call).collect()
+            }
+            (QuestionKind::Unknown { .. }, End::Answered(Decision::Option(n))) if *n == RUN_AGAIN => {
+                vec![CallId(id.0)]
+            }
+            _ => Vec::new(),
+        };
+        let is_hand_over = question.is_hand_over();
+        match end {
+            End::Answered(Decision::ApproveAlike { .. }) => self.granted.push(id),
+            End::Answered(Decision::ApproveEdited { .. }) => {
+                self.changed.extend(cleared.iter().map(|call| (*call, seq)));
+            }
+            _ => {}
+        }
+        self.cleared.extend(cleared);
+        self.state = match (self.state, end) {
             // What the agent wants instead is what it was about to do.
-            (_, End::Withdrawn) if matches!(self.state, Phase::Deciding(_)) => self.state,
-            (_, End::Withdrawn) => self.thinking_or_waiting(),
-            (QuestionKind::HandOver, End::Answered(Decision::HandBack { .. })) => {
+            (Phase::Deciding(_), End::Withdrawn) => self.state,
+            (_, End::Answered(Decision::HandBack { .. })) if is_hand_over => {
                 // A human has looked at it: the limits count anew, else the one that was reached would hand it over again.
                 let Run { first, revised, settled, .. } = self.run;
                 self.run = Run { first, began: Some(at), revised, settled, ..Run::default() };
-                self.thinking_or_waiting()
+                self.rest()
             }
-            (QuestionKind::HandOver, _) => Phase::Relaying(id),
-            (QuestionKind::Approval { call, .. }, End::Answered(Decision::Approve)) => Phase::Cleared(*call),
-            (QuestionKind::Approval { call, .. }, End::Answered(Decision::ApproveAlike { .. })) => {
-                let call = *call;
-                self.granted.push(id);
-                Phase::Cleared(call)
-            }
-            (QuestionKind::Approval { call, .. }, End::Answered(Decision::ApproveEdited { .. })) => {
-                let call = *call;
-                self.changed.insert(call, seq);
-                Phase::Cleared(call)
-            }
-            (QuestionKind::Approval { call, .. }, End::Lapsed)
-                if question.terms.otherwise == Otherwise::Allow =>
-            {
-                Phase::Cleared(*call)
-            }
-            (QuestionKind::Unknown { .. }, End::Answered(Decision::Option(n))) if *n == RUN_AGAIN => {
-                Phase::Cleared(CallId(id.0))
-            }
-            (QuestionKind::Question | QuestionKind::Approval { .. } | QuestionKind::Unknown { .. }, _) => {
-                self.thinking_or_waiting()
-            }
+            (_, End::Answered(_) | End::Lapsed) if is_hand_over => Phase::Relaying(id),
+            // What runs comes to its end first.
+            (Phase::Running(_) | Phase::Uncertain(_), _) => self.state,
+            _ => self.rest(),
         };
-        self.state = next;
     }
 
     /// Ends the request; a message that nobody has thought about yet begins the next one, now.
     fn finish(&mut self, end: Phase, at: Timestamp) {
         self.state = end;
         self.open.clear();
+        self.planned.clear();
+        self.cleared.clear();
         self.asked_back.clear();
         self.news = false;
         let given_up = self.run.given_up.filter(|_| end == Phase::Cancelled);

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use agent::{Extracted, Extractor, Intent, args_hash, canonical};
+use agent::{Extracted, Extractor, Intent, WantedCall, args_hash, canonical};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ fn extractor() -> Extractor {
         ("clock", json!({ "type": "object", "properties": {}, "additionalProperties": false })),
     ];
     let tools: Vec<_> = tools.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
-    Extractor::new(&tools, &["support-desk".into(), "ann".into()], &[]).unwrap()
+    Extractor::new(&tools, &["support-desk".into(), "ann".into()], &[]).unwrap().with_calls(4)
 }
 
 /// One case of the corpus.
@@ -310,7 +310,10 @@ fn functions_are_tools_and_words() {
         ("say".to_owned(), "Speak.".to_owned()),
     ]);
     let names: Vec<&str> = functions.iter().map(|function| function.name.as_str()).collect();
-    assert_eq!(names, ["refund", "deploy", "lookup", "clock", "ask", "say", "finish", "hand_over"]);
+    assert_eq!(
+        names,
+        ["refund", "deploy", "lookup", "clock", "ask", "say", "finish", "hand_over", "act_all"]
+    );
     assert_eq!(functions[0].description, "Pays back.");
     assert_eq!(functions[5].description, "Speak.");
     assert!(!functions[6].description.is_empty());
@@ -319,6 +322,55 @@ fn functions_are_tools_and_words() {
         assert_eq!(function.parameters["type"], "object", "{}", function.name);
         jsonschema::validator_for(&function.parameters).unwrap();
     }
+}
+
+/// Several calls are one intent: each of them is held to its tool, and none may stand there twice.
+#[test]
+fn several_calls_are_each_held_to_their_tool() {
+    let extractor = extractor();
+    let schema = jsonschema::validator_for(extractor.schema()).unwrap();
+    let deploy =
+        |version: &str| json!({ "tool": "deploy", "args": { "version": version, "env": "staging" } });
+    let lookup = json!({ "tool": "lookup", "args": { "items": [{ "name": 1 }] } });
+    for (calls, fault) in [
+        (json!([deploy("v1"), deploy("v2")]), None),
+        (json!([deploy("v1"), { "tool": "clock", "args": {} }, deploy("v2")]), None),
+        (json!([deploy("v1"), deploy("v1")]), Some("calls[1]: the same call stands there twice")),
+        (json!([deploy("v1")]), Some("write 2 to 4")),
+        (json!([]), Some("write 2 to 4")),
+        (json!([deploy("v1"), deploy("v2"), deploy("v3"), deploy("v4"), deploy("v5")]), Some("write 2 to 4")),
+        (json!({ "0": deploy("v1") }), Some("is not a list")),
+        (json!([deploy("v1"), "deploy v2"]), Some("calls[1]: ")),
+        (
+            json!([deploy("v1"), { "tool": "deploy", "args": {}, "why": "x" }]),
+            Some("`tool` and `args` alone"),
+        ),
+        (json!([deploy("v1"), { "tool": "deploy" }]), Some("calls[1].args: missing")),
+        (json!([deploy("v1"), { "args": {} }]), Some("calls[1].tool: missing")),
+        (json!([deploy("v1"), { "tool": "wipe", "args": {} }]), Some("calls[1].tool: ")),
+        (
+            json!([deploy("v1"), { "tool": "deploy", "args": { "version": "v2", "env": "mars" } }]),
+            Some("calls[1].args.env"),
+        ),
+        (json!([deploy("v1"), lookup]), Some("calls[1].args.items[0].name")),
+    ] {
+        let output = json!({ "next": { "intent": "act_all", "calls": calls } });
+        let extracted = extractor.extract(&output.to_string(), false);
+        match fault {
+            None => assert!(matches!(extracted.unwrap().intent, Intent::ActAll { .. })),
+            Some(fault) => {
+                let what = extracted.unwrap_err().what;
+                assert!(what.contains(fault), "{fault}: {what}");
+            }
+        }
+        assert_eq!(schema.is_valid(&output), fault.is_none(), "{output}");
+    }
+    // An agent that may not do it has no such intent.
+    let one = extractor.with_calls(1);
+    let output = json!({ "intent": "act_all", "calls": [deploy("v1"), deploy("v2")] });
+    assert!(one.extract(&output.to_string(), false).is_err());
+    assert!(!one.schema_text().contains("act_all"));
+    assert!(one.functions(&[]).iter().all(|function| function.name != "act_all"));
 }
 
 /// The schema that the provider is given says the same as the extractor, on every strict case of the corpus.
@@ -462,6 +514,15 @@ fn intent() -> impl Strategy<Value = Intent> {
         ("v[0-9]{1,3}", "staging|production").prop_map(|(version, env)| Intent::Act {
             tool: "deploy".into(),
             args: json!({ "version": version, "env": env })
+        }),
+        prop::collection::btree_set("v[0-9]{1,3}", 2..5).prop_map(|versions| Intent::ActAll {
+            calls: versions
+                .into_iter()
+                .map(|version| WantedCall {
+                    tool: "deploy".into(),
+                    args: json!({ "version": version, "env": "staging" })
+                })
+                .collect(),
         }),
         (text(), to, options, any::<bool>()).prop_map(|(text, to, options, several)| {
             let several = several && !options.is_empty();

@@ -55,6 +55,7 @@ fn phase(phase: Phase) -> &'static str {
         Phase::Empty => "empty",
         Phase::Thinking => "thinking",
         Phase::Deciding(_) => "deciding",
+        Phase::Planned => "planned",
         Phase::Cleared(_) => "cleared",
         Phase::Running(_) => "running",
         Phase::Uncertain(_) => "uncertain",
@@ -90,6 +91,13 @@ fn sentence(thread: &Thread, event: &Event, secrets: Secrets<'_>) -> String {
         Event::Thought(thought) => {
             let wants = match &thought.intent {
                 Intent::Act { tool, args } => format!("to run {tool} {}", shown(tool, args)),
+                Intent::ActAll { calls } => {
+                    let calls: Vec<String> = calls
+                        .iter()
+                        .map(|call| format!("{} {}", call.tool, shown(&call.tool, &call.args)))
+                        .collect();
+                    format!("to run, at once: {}", calls.join("; "))
+                }
                 Intent::Ask { text, .. } => format!("to ask: {text}"),
                 Intent::Say { text, .. } => format!("to say: {text}"),
                 Intent::Finish { text, .. } => format!("to finish with: {text}"),
@@ -100,6 +108,9 @@ fn sentence(thread: &Thread, event: &Event, secrets: Secrets<'_>) -> String {
                 "{} wants {wants}\n({} tokens in, {} out, {} ms)",
                 thought.model, usage.input, usage.output, usage.ms
             )
+        }
+        Event::Planned(planned) => {
+            format!("Wanted: {} {}.", planned.tool, shown(&planned.tool, &planned.args))
         }
         Event::Started(started) => {
             let args = shown(&started.tool, &started.args);
@@ -129,6 +140,16 @@ fn sentence(thread: &Thread, event: &Event, secrets: Secrets<'_>) -> String {
                 },
                 QuestionKind::Approval { tool, args, .. } => {
                     format!("for approval of {tool} {}", shown(tool, args))
+                }
+                QuestionKind::Approvals { calls } => {
+                    let calls: Vec<String> = calls
+                        .iter()
+                        .enumerate()
+                        .map(|(place, call)| {
+                            format!("{} {}", call.label(place), shown(&call.tool, &call.args))
+                        })
+                        .collect();
+                    format!("for approval of {}", calls.join("; "))
                 }
                 QuestionKind::Unknown { tool, .. } => format!("what became of {tool}"),
                 QuestionKind::HandOver => "to take over".to_owned(),

@@ -3,7 +3,7 @@
 use serde::de::IgnoredAny;
 
 /// The intents that are functions of their own; every other function is a tool.
-const INTENTS: [&str; 4] = ["ask", "say", "finish", "hand_over"];
+const INTENTS: [&str; 5] = ["act_all", "ask", "say", "finish", "hand_over"];
 
 /// The most calls that are kept of one answer. More than one is refused later anyway.
 pub(crate) const CALLS_MAX: usize = 16;

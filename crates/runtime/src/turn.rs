@@ -568,6 +568,7 @@ fn resting(thread: &Thread) -> Option<Signal> {
         Phase::Empty
         | Phase::Thinking
         | Phase::Deciding(_)
+        | Phase::Planned
         | Phase::Cleared(_)
         | Phase::Running(_)
         | Phase::Uncertain(_)

@@ -9,12 +9,15 @@ use super::{
     Extracted, Extractor, FILE_NAME_CHARS_MAX, FILES_MAX, OPTION_CHARS_MAX, OPTIONS_MAX, TEXT_CHARS_MAX, Tool,
 };
 use crate::{
-    intent::Intent,
+    canonical::canonical,
+    intent::{Intent, WantedCall},
     lenient::{Found, Repair},
 };
 
 /// The intents beside `act`. A tool cannot have these names, for each is a function too.
 pub(super) const WORDS: [&str; 4] = ["ask", "say", "finish", "hand_over"];
+/// The intent of several calls; a function too, where the agent may want several.
+pub(super) const SEVERAL: &str = "act_all";
 /// The most faults that one rejection lists.
 const FAULTS_MAX: usize = 8;
 
@@ -25,7 +28,7 @@ impl Tool {
             let rule = "a tool's name is 1 to 64 letters, digits, `_` or `-`";
             return Err(format!("tool {}: {rule}", short(name)));
         }
-        if name == "act" || WORDS.contains(&name) {
+        if name == "act" || name == SEVERAL || WORDS.contains(&name) {
             return Err(format!("tool `{name}`: this is the name of an intent; choose another"));
         }
         if schema.get("type").and_then(Value::as_str) != Some("object") {
@@ -121,9 +124,11 @@ impl Extractor {
                 let tool = self.tools.iter().find(|known| known.name == *tool);
                 tool.zip(args.as_object()).is_some_and(|(tool, args)| tool.is_full(args))
             }
-            Intent::Ask { .. } | Intent::Say { .. } | Intent::Finish { .. } | Intent::HandOver { .. } => {
-                false
-            }
+            Intent::ActAll { .. }
+            | Intent::Ask { .. }
+            | Intent::Say { .. }
+            | Intent::Finish { .. }
+            | Intent::HandOver { .. } => false,
         };
         known.iter().all(|field| members.contains_key(*field)) && (open == 1 || (open == 2 && args_are_full))
     }
@@ -131,6 +136,7 @@ impl Extractor {
     fn intent(&self, fields: &mut Fields<'_>) -> Option<Intent> {
         match fields.word("intent", "one of the intents")? {
             "act" => self.act(fields),
+            SEVERAL if self.calls_max > 1 => self.act_all(fields),
             "ask" => {
                 let (text, to, options) = (fields.text("text"), self.place(fields), fields.options());
                 let (several, form) = (fields.several(&options), self.form(fields, &options));
@@ -162,26 +168,89 @@ impl Extractor {
     fn act(&self, fields: &mut Fields<'_>) -> Option<Intent> {
         let args = fields.required("args", "an object with the tool's arguments");
         let name = fields.word("tool", "the name of a tool")?;
+        let (base, mut faults) = (fields.base.to_owned(), Vec::new());
+        let call = self.call(&base, name, args, &mut faults);
+        fields.faults.extend(faults);
+        call.map(|WantedCall { tool, args }| Intent::Act { tool, args })
+    }
+
+    /// Several calls, none of them twice.
+    fn act_all(&self, fields: &mut Fields<'_>) -> Option<Intent> {
+        let calls = fields.required("calls", "a list of objects with `tool` and `args`")?;
+        let Some(calls) = calls.as_array() else {
+            fields.fault("calls", format!("{} is not a list", short_value(calls)));
+            return None;
+        };
+        if !(2..=self.calls_max).contains(&calls.len()) {
+            let many = format!(
+                "these are {}; write 2 to {}, or a single one with `act`",
+                calls.len(),
+                self.calls_max
+            );
+            fields.fault("calls", many);
+            return None;
+        }
+        let (mut faults, mut wanted) = (Vec::new(), Vec::<WantedCall>::new());
+        for (place, call) in calls.iter().enumerate() {
+            let path = format!("{}calls[{place}]", fields.base);
+            let base = format!("{path}.");
+            let members =
+                call.as_object().filter(|members| members.keys().all(|key| key == "tool" || key == "args"));
+            let Some(members) = members else {
+                faults.push(format!(
+                    "{path}: {} is not an object with `tool` and `args` alone",
+                    short_value(call)
+                ));
+                continue;
+            };
+            let Some(name) = members.get("tool").and_then(Value::as_str) else {
+                faults.push(format!("{base}tool: missing; expected the name of a tool"));
+                continue;
+            };
+            if !members.contains_key("args") {
+                faults.push(format!("{base}args: missing; expected an object with the tool's arguments"));
+            }
+            let Some(call) = self.call(&base, name, members.get("args"), &mut faults) else { continue };
+            let same = |other: &WantedCall| {
+                other.tool == call.tool && canonical(&other.args) == canonical(&call.args)
+            };
+            if wanted.iter().any(same) {
+                faults.push(format!("{path}: the same call stands there twice"));
+            }
+            wanted.push(call);
+        }
+        fields.faults.extend(faults);
+        Some(Intent::ActAll { calls: wanted })
+    }
+
+    /// One call; `base` stands before the names of its fields where a fault is told.
+    fn call(
+        &self,
+        base: &str,
+        name: &str,
+        args: Option<&Value>,
+        faults: &mut Vec<String>,
+    ) -> Option<WantedCall> {
         let Some(tool) = self.tools.iter().find(|tool| tool.name == name) else {
             let known = nearest(name, self.tools.iter().map(|tool| tool.name.as_str()));
             let known = if known.is_empty() { "there are none".into() } else { format!("there are {known}") };
-            fields.fault("tool", format!("{} is no tool of this agent; {known}", short(name)));
+            faults.push(format!("{base}tool: {} is no tool of this agent; {known}", short(name)));
             return None;
         };
         let args = args?;
         if !args.is_object() {
-            fields.fault("args", format!("{} is not an object", short_value(args)));
+            faults.push(format!("{base}args: {} is not an object", short_value(args)));
             return None;
         }
-        let base = format!("{}args", fields.base);
+        let base = format!("{base}args");
         for error in tool.validator.iter_errors(args).take(FAULTS_MAX + 1) {
             let path = path(&base, error.instance_path().as_str());
             // Long values are not repeated: the model has them in its own output.
             let long = error.instance().to_string().len() > 60;
             let what = if long { error.masked_with("this value").to_string() } else { error.to_string() };
-            fields.faults.push(format!("{path}: {what}"));
+            faults.push(format!("{path}: {what}"));
         }
-        Some(Intent::Act { tool: name.to_owned(), args: args.clone() })
+        Some(WantedCall { tool: name.to_owned(), args: args.clone() })
     }
 
     fn place(&self, fields: &mut Fields<'_>) -> Option<String> {

@@ -4,12 +4,12 @@ use serde_json::{Map, Value, json};
 
 use super::{
     FILE_NAME_CHARS_MAX, FILES_MAX, FormName, OPTION_CHARS_MAX, OPTIONS_MAX, TEXT_CHARS_MAX, Tool,
-    check::WORDS,
+    check::{SEVERAL, WORDS},
 };
 use crate::prompt::Function;
 
 /// The schema of the whole output.
-pub(super) fn output(tools: &[Tool], places: &[String], forms: &[FormName]) -> Value {
+pub(super) fn output(tools: &[Tool], places: &[String], forms: &[FormName], calls_max: usize) -> Value {
     let acts = tools.iter().enumerate().map(|(i, tool)| {
         let mut args = tool.schema.clone();
         rebase(&mut args, &format!("#/properties/next/anyOf/{i}/properties/args"));
@@ -26,7 +26,12 @@ pub(super) fn output(tools: &[Tool], places: &[String], forms: &[FormName]) -> V
         let intent = ("intent", json!({ "const": word }));
         object(std::iter::once(intent).chain(fields), required + 1)
     });
-    let intents: Vec<Value> = acts.chain(others).collect();
+    let several = has_several(tools, calls_max).then(|| {
+        let place = tools.len() + WORDS.len();
+        let calls = calls(tools, calls_max, &format!("#/properties/next/anyOf/{place}/properties/calls"));
+        object([("intent", json!({ "const": SEVERAL })), ("calls", calls)], 2)
+    });
+    let intents: Vec<Value> = acts.chain(others).chain(several).collect();
     let mut schema = object([("next", json!({ "anyOf": intents }))], 1);
     if let Some(members) = schema.as_object_mut() {
         members.shift_insert(0, "$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
@@ -39,6 +44,7 @@ pub(super) fn functions(
     tools: &[Tool],
     places: &[String],
     forms: &[FormName],
+    calls_max: usize,
     descriptions: &[(String, String)],
 ) -> Vec<Function> {
     let given = |name: &str| descriptions.iter().find(|(of, _)| of == name).map(|(_, text)| text.clone());
@@ -55,7 +61,30 @@ pub(super) fn functions(
             parameters: object(fields, required),
         }
     });
-    acts.chain(others).collect()
+    let several = has_several(tools, calls_max).then(|| Function {
+        name: SEVERAL.to_owned(),
+        description: given(SEVERAL).unwrap_or_else(|| description(SEVERAL).to_owned()),
+        parameters: object([("calls", calls(tools, calls_max, "#/properties/calls"))], 1),
+    });
+    acts.chain(others).chain(several).collect()
+}
+
+fn has_several(tools: &[Tool], calls_max: usize) -> bool {
+    calls_max > 1 && !tools.is_empty()
+}
+
+/// A list of calls; it stands at `root` in its schema.
+fn calls(tools: &[Tool], max: usize, root: &str) -> Value {
+    let call = |(place, tool): (usize, &Tool)| {
+        let mut args = tool.schema.clone();
+        rebase(&mut args, &format!("{root}/items/anyOf/{place}/properties/args"));
+        if let Some(members) = args.as_object_mut() {
+            members.shift_remove("$schema");
+        }
+        object([("tool", json!({ "const": tool.name })), ("args", args)], 2)
+    };
+    let one: Vec<Value> = tools.iter().enumerate().map(call).collect();
+    json!({ "type": "array", "items": { "anyOf": one }, "minItems": 2, "maxItems": max, "uniqueItems": true })
 }
 
 /// The fields of an intent beside `act`, and how many of the first are required.
@@ -90,6 +119,9 @@ fn description(word: &str) -> &'static str {
     match word {
         "ask" => "Ask a person and wait for the answer.",
         "say" => "Say something to the person who asked, and go on working.",
+        SEVERAL => {
+            "Run several tools that do not need each other's results; what needs approval is asked about together."
+        }
         "finish" => "Say the last word to the person who asked; the request is then done.",
         _ => "Give the conversation to a person, with the reason.",
     }

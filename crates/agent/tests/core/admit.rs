@@ -76,6 +76,9 @@ fn word(events: &[Event]) -> String {
         [] => "nothing".into(),
         [Event::Answered(answer)] => match &answer.decision {
             Decision::Approve => "approve".into(),
+            Decision::ApproveSome { places, comment } => {
+                format!("approve {places:?}, not the others: {comment:?}")
+            }
             Decision::ApproveAlike { until } => format!("approve until {until}"),
             Decision::ApproveEdited { args, .. } => format!("approve {args}"),
             Decision::Reject { comment } => format!("reject {}", comment.clone().unwrap_or_default()),

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use agent::{
-    Acted, AgentRef, Answer, AskedAgain, AskedAt, Audience, Author, Ballot, Because, CallEnd, CallId,
-    Decision, Deferral, Deferring, Denied, Edit, Event, Evidence, Failure, Fault, FaultKind, Form, Heard,
-    HeardFile, Home, How, Intent, Like, Measured, Otherwise, Outcome, Passage, PassageKind, Question,
-    QuestionEnd, QuestionId, QuestionKind, QuestionStatus, Quorum, Record, Refusal, Remember, Reply,
-    Revocation, Routed, Rung, Seq, Snapshot, Speech, Started, Terms, Thought, ThreadId, Usage, Version, Why,
+    Acted, AgentRef, Answer, AskedAgain, AskedAt, AskedCall, Audience, Author, Ballot, Because, CallEnd,
+    CallId, Decision, Deferral, Deferring, Denied, Edit, Event, Evidence, Failure, Fault, FaultKind, Form,
+    Heard, HeardFile, Home, How, Intent, Like, Measured, Otherwise, Outcome, Passage, PassageKind, Planned,
+    Question, QuestionEnd, QuestionId, QuestionKind, QuestionStatus, Quorum, Record, Refusal, Remember,
+    Reply, Revocation, Routed, Rung, Seq, Snapshot, Speech, Started, Terms, Thought, ThreadId, Usage,
+    Version, WantedCall, Why,
 };
 use channel::{ChannelName, DeliveryKey, File, MessageRef, Span, Verified};
 use serde_json::{Value, json};
@@ -31,6 +32,7 @@ variants!(event_name, EVENTS, Event,
     Event::Edited(_) => "edited",
     Event::Deleted { .. } => "deleted",
     Event::Thought(_) => "thought",
+    Event::Planned(_) => "planned",
     Event::Started(_) => "started",
     Event::Acted(_) => "acted",
     Event::Asked(_) => "asked",
@@ -56,6 +58,7 @@ variants!(event_name, EVENTS, Event,
 variants!(kind_name, KINDS, QuestionKind,
     QuestionKind::Question => "kind:question",
     QuestionKind::Approval { .. } => "kind:approval",
+    QuestionKind::Approvals { .. } => "kind:approvals",
     QuestionKind::Unknown { .. } => "kind:unknown",
     QuestionKind::HandOver => "kind:hand_over",
 );
@@ -63,6 +66,7 @@ variants!(decision_name, DECISIONS, Decision,
     Decision::Approve => "decision:approve",
     Decision::ApproveAlike { .. } => "decision:approve_alike",
     Decision::ApproveEdited { .. } => "decision:approve_edited",
+    Decision::ApproveSome { .. } => "decision:approve_some",
     Decision::Reject { .. } => "decision:reject",
     Decision::Option(_) => "decision:option",
     Decision::Options(_) => "decision:options",
@@ -113,6 +117,7 @@ variants!(author_name, AUTHORS, Author,
 );
 variants!(intent_name, INTENTS, Intent,
     Intent::Act { .. } => "intent:act",
+    Intent::ActAll { .. } => "intent:act_all",
     Intent::Ask { .. } => "intent:ask",
     Intent::Say { .. } => "intent:say",
     Intent::Finish { .. } => "intent:finish",
@@ -195,6 +200,7 @@ fn names(event: &Event) -> Vec<&'static str> {
         Event::Routed(_)
         | Event::Edited(_)
         | Event::Deleted { .. }
+        | Event::Planned(_)
         | Event::Started(_)
         | Event::Voted(_)
         | Event::Spoke(_)
@@ -210,6 +216,10 @@ fn names(event: &Event) -> Vec<&'static str> {
         | Event::Finished => {}
     }
     names
+}
+
+fn wanted(tool: &str) -> WantedCall {
+    WantedCall { tool: tool.into(), args: json!({ "version": "v1.4" }) }
 }
 
 fn version() -> AgentRef {
@@ -538,6 +548,8 @@ fn samples() -> Vec<(&'static str, Event)> {
                 form: Some("delivery".into()),
             }),
         ),
+        ("thought_act_all", thought(Intent::ActAll { calls: vec![wanted("deploy"), wanted("rollback")] })),
+        ("planned", Event::Planned(Planned { tool: "deploy".into(), args: args() })),
         ("thought_say", thought(Intent::Say { text: "Wait.".into(), files: vec!["a.csv".into()] })),
         ("thought_finish", thought(Intent::Finish { text: "Done.".into(), files: vec!["a.csv".into()] })),
         ("thought_hand_over", thought(Intent::HandOver { reason: "I am lost".into() })),
@@ -578,6 +590,17 @@ fn samples() -> Vec<(&'static str, Event)> {
             "asked_unknown",
             question(QuestionKind::Unknown { call, tool: "deploy".into(), args: args() }, &["It happened"]),
         ),
+        (
+            "asked_approvals",
+            question(
+                QuestionKind::Approvals {
+                    calls: ["deploy", "rollback"]
+                        .map(|tool| AskedCall { call, tool: tool.into(), args: args(), hash: "77".into() })
+                        .to_vec(),
+                },
+                &[],
+            ),
+        ),
         ("asked_hand_over", question(QuestionKind::HandOver, &[])),
         ("answered_approve", answer(Decision::Approve, How::Pressed)),
         (
@@ -585,6 +608,10 @@ fn samples() -> Vec<(&'static str, Event)> {
             answer(Decision::ApproveEdited { args: args(), hash: "78".into() }, How::Pressed),
         ),
         ("answered_approve_alike", answer(Decision::ApproveAlike { until: at(3600) }, How::Pressed)),
+        (
+            "answered_approve_some",
+            answer(Decision::ApproveSome { places: vec![1], comment: Some("not now".into()) }, How::Wrote),
+        ),
         ("answered_reject", answer(Decision::Reject { comment: Some("wrong order".into()) }, How::Wrote)),
         ("answered_reject_bare", bare(answer(Decision::Reject { comment: None }, How::Wrote))),
         ("answered_option", answer(Decision::Option(1), How::Pressed)),

@@ -2,12 +2,13 @@
 //! models, tools and crashes around one thread.
 
 use agent::{
-    About, Acted, Agent, AgentRef, Answer, Arrival, AskedAgain, AskedAt, Assigned, Audience, Author, Ballot,
-    Because, CallEnd, CallId, Decision, Deferral, Deferring, Denied, Directory, Edit, Event, Evidence,
-    Failure, Fault, FaultKind, Form, Heard, HeardFile, Home, How, Intent, Measured, Named, Outcome, Passage,
-    PassageKind, Phase, Press, Question, QuestionEnd, QuestionId, QuestionKind, QuestionStatus, Record,
-    Refusal, Repeat, Reply, Routed, Seq, Snapshot, Started, Step, Terms, Thought, Thread, ThreadId, Tickets,
-    Usage, Verdict, Version, Why, admit, args_hash, decide, judge, outgoing, render, render_reask,
+    About, Acted, Agent, AgentRef, Answer, Arrival, AskedAgain, AskedAt, AskedCall, Assigned, Audience,
+    Author, Ballot, Because, CallEnd, CallId, Decision, Deferral, Deferring, Denied, Directory, Edit, Event,
+    Evidence, Failure, Fault, FaultKind, Form, Heard, HeardFile, Home, How, Intent, Measured, Named, Outcome,
+    Passage, PassageKind, Phase, Planned, Press, Question, QuestionEnd, QuestionId, QuestionKind,
+    QuestionStatus, Record, Refusal, Repeat, Reply, Routed, Seq, Snapshot, Started, Step, Terms, Thought,
+    Thread, ThreadId, Tickets, Usage, Verdict, Version, WantedCall, Why, admit, args_hash, decide, judge,
+    outgoing, render, render_reask,
 };
 use channel::{Capabilities, Correlation, DeliveryKey, File, MessageRef, Timestamp};
 use proptest::prelude::*;
@@ -127,6 +128,9 @@ fn file() -> BoxedStrategy<File> {
 fn intent() -> BoxedStrategy<Intent> {
     prop_oneof![
         4 => (tool(), value()).prop_map(|(tool, args)| Intent::Act { tool, args }),
+        2 => prop::collection::vec((tool(), value()), 0..4).prop_map(|calls| Intent::ActAll {
+            calls: calls.into_iter().map(|(tool, args)| WantedCall { tool, args }).collect(),
+        }),
         2 => (
             words(),
             prop::sample::select(vec![None, Some("origin"), Some("operators"), Some("hall"), Some("empty"), Some("mars")]),
@@ -157,6 +161,8 @@ fn decision() -> BoxedStrategy<Decision> {
             Decision::ApproveEdited { args, hash }
         }),
         1 => prop::option::of(words()).prop_map(|comment| Decision::Reject { comment }),
+        1 => prop::collection::vec(prop_oneof![4 => 0usize..3, 1 => Just(usize::MAX)], 0..3)
+            .prop_map(|places| Decision::ApproveSome { places, comment: None }),
         2 => prop_oneof![4 => 0usize..3, 1 => Just(usize::MAX)].prop_map(Decision::Option),
         1 => prop::collection::vec(prop_oneof![4 => 0usize..3, 1 => Just(usize::MAX)], 0..3).prop_map(Decision::Options),
         1 => value().prop_map(Decision::Form),
@@ -171,6 +177,12 @@ fn kind() -> BoxedStrategy<QuestionKind> {
         (call_id(), tool(), value(), any::<bool>()).prop_map(|(call, tool, args, right)| {
             let hash = if right { args_hash(&args) } else { "other".into() };
             QuestionKind::Approval { call, tool, args, hash }
+        }),
+        prop::collection::vec((call_id(), tool(), value()), 0..4).prop_map(|calls| QuestionKind::Approvals {
+            calls: calls
+                .into_iter()
+                .map(|(call, tool, args)| AskedCall { call, hash: args_hash(&args), tool, args })
+                .collect(),
         }),
         (call_id(), tool(), value()).prop_map(|(call, tool, args)| QuestionKind::Unknown {
             call,
@@ -348,6 +360,7 @@ fn event() -> BoxedStrategy<Event> {
         5 => (intent(), number(), usage(), number()).prop_map(|(intent, seen, usage, estimated)| Event::Thought(Thought {
             intent, seen: Version(seen), model: "m".into(), prompt: "p".into(), usage, estimated, reasks: 0, note: None,
         })),
+        3 => (tool(), value()).prop_map(|(tool, args)| Event::Planned(Planned { tool, args })),
         3 => (call_id(), tool(), value()).prop_map(|(call, tool, args)| {
             let hash = args_hash(&args);
             Event::Started(Started { call, tool, args, hash, grant: None })
@@ -656,8 +669,15 @@ impl<'a> World<'a> {
                 let tools = ["lookup", "charge", "poke", "deploy", "rollback", "refund", "wipe", "no_such"];
                 let tool = tools[usize::from(n) % tools.len()].to_owned();
                 let args = json!({ "amount": u64::from(n % 3) * 150 });
-                let intent = match byte % 8 {
+                let several = |n: u8| {
+                    let tool = |k: u8| tools[usize::from(n.wrapping_mul(k)) % tools.len()].to_owned();
+                    let call =
+                        |k: u8| WantedCall { tool: tool(k), args: json!({ "amount": u64::from(k) * 90 }) };
+                    (1..=2 + n % 2).map(call).collect()
+                };
+                let intent = match byte % 9 {
                     0..=3 => Intent::Act { tool, args },
+                    8 => Intent::ActAll { calls: several(n) },
                     4 => Intent::Ask {
                         text: "which?".into(),
                         to: n.is_multiple_of(2).then(|| "operators".to_owned()),
@@ -723,6 +743,7 @@ impl<'a> World<'a> {
         let person = people[usize::from(n) % people.len()].clone();
         let open = self.thread.open_questions().map(|(id, _)| id).next();
         match byte % 20 {
+            18 if n < 100 => self.arrive(person, text("approve: 2"), open),
             18 => self.arrive(person, text("approve\nfor: 2h"), open),
             19 => {
                 let first = self.thread.runs().last().map_or(0, |first| first.0);
@@ -793,6 +814,13 @@ fn was_permitted(thread: &Thread, place: usize, started: &Started) -> bool {
             (QuestionKind::Approval { call, hash, tool, .. }, decision) => {
                 matches!(decision, Decision::Approve | Decision::ApproveAlike { .. })
                     && (call, hash, tool) == (&started.call, &started.hash, &started.tool)
+            }
+            (QuestionKind::Approvals { calls }, decision) => {
+                calls.iter().enumerate().any(|(place, asked)| {
+                    decision.clears(place)
+                        && (asked.call, &asked.hash, &asked.tool)
+                            == (started.call, &started.hash, &started.tool)
+                })
             }
             (QuestionKind::Unknown { tool, args, .. }, decision) => {
                 *decision == Decision::Option(1)

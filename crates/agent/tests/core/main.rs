@@ -5,6 +5,7 @@
 
 mod admit;
 mod audit;
+mod batch;
 mod decide;
 mod events;
 mod fold;

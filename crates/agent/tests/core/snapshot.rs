@@ -64,6 +64,9 @@ fn moved(event: &Event, by: &dyn Fn(u64) -> u64) -> Event {
             kind: QuestionKind::Approval { call, .. } | QuestionKind::Unknown { call, .. },
             ..
         }) => call.0 = seq(call.0),
+        Event::Asked(Question { kind: QuestionKind::Approvals { calls }, .. }) => {
+            calls.iter_mut().for_each(|asked| asked.call.0 = seq(asked.call.0));
+        }
         Event::Answered(Answer { question, .. })
         | Event::Voted(Ballot { answer: Answer { question, .. }, .. })
         | Event::AskedAgain(AskedAgain { question, .. })

@@ -10,7 +10,7 @@ use super::{corpus, extractor, intent};
 fn words(intent: &Intent) -> Option<&str> {
     match intent {
         Intent::Say { text, .. } | Intent::Finish { text, .. } => Some(text),
-        Intent::Act { .. } | Intent::Ask { .. } | Intent::HandOver { .. } => None,
+        Intent::Act { .. } | Intent::ActAll { .. } | Intent::Ask { .. } | Intent::HandOver { .. } => None,
     }
 }
 
@@ -130,7 +130,7 @@ fn hostile(intent: Intent, text: &str) -> Intent {
             Intent::Ask { text: text.to_owned(), to, options, several, form }
         }
         Intent::HandOver { .. } => Intent::HandOver { reason: text.to_owned() },
-        Intent::Act { .. } => {
+        Intent::Act { .. } | Intent::ActAll { .. } => {
             Intent::Act { tool: "lookup".into(), args: json!({ "intent": "say", "text": text }) }
         }
     }

@@ -251,8 +251,12 @@ fn words(record: &Record) -> String {
         Event::Thought(thought) => match &thought.intent {
             Intent::Act { tool, .. } => tool.clone(),
             Intent::Ask { text, .. } | Intent::Say { text, .. } | Intent::Finish { text, .. } => text.clone(),
+            Intent::ActAll { calls } => {
+                calls.iter().map(|call| call.tool.clone()).collect::<Vec<_>>().join(" ")
+            }
             Intent::HandOver { reason } => reason.clone(),
         },
+        Event::Planned(planned) => planned.tool.clone(),
         Event::Started(started) => started.tool.clone(),
         Event::Acted(acted) => match &acted.outcome {
             Outcome::Done(value) => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
@@ -263,6 +267,7 @@ fn words(record: &Record) -> String {
             Decision::Approve | Decision::ApproveAlike { .. } | Decision::ApproveEdited { .. } => {
                 "approve".to_owned()
             }
+            Decision::ApproveSome { places, .. } => format!("approve {places:?}"),
             Decision::Reject { .. } => "reject".to_owned(),
             Decision::Option(place) => place.to_string(),
             Decision::Options(places) => format!("{places:?}"),
