@@ -10,6 +10,7 @@
 
 mod alone;
 mod audit;
+mod batch;
 mod config;
 mod crash;
 mod discord;
