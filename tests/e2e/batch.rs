@@ -26,7 +26,8 @@ async fn each_call_of_a_card_is_decided_by_itself(kind: Kind) {
     assert_eq!(front.refunds(), [("1003".to_owned(), 3_000)]);
     // Who may not decide decides none; what is not clear decides nothing.
     front.answers(Who::Ben, &card, "approve: 1").await;
-    let refused = |why: Why| move |event: &Event| matches!(event, Event::Refused(refusal) if refusal.why == why);
+    let refused =
+        |why: Why| move |event: &Event| matches!(event, Event::Refused(refusal) if refusal.why == why);
     front.until("a refusal", 1, refused(Why::NotPermitted)).await;
     front.answers(Who::Ana, &card, "approve: 3").await;
     front.until("an explanation", 1, refused(Why::Unfit)).await;

@@ -118,8 +118,7 @@ impl Hearing<'_> {
             }
             let read = match named {
                 Some((code, words)) if is_named(code, id) => self.read((id, question), words),
-                // The card says one thing and the code another.
-                Some(_) if is_guarded(question) => None,
+                // Words that begin with another code are no clear ones.
                 Some(_) | None => self.read((id, question), text),
             };
             return Some(self.judge((id, question), given(read)));

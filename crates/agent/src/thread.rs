@@ -599,6 +599,9 @@ impl Thread {
             Event::HandedOver { .. } => {
                 self.seen = Version(seq.0);
                 self.planned.clear();
+                if self.state == Phase::Planned {
+                    self.state = self.rest();
+                }
             }
             Event::Undelivered { key, .. } => {
                 let caused = key.as_ref().and_then(caused_by).filter(|(id, _, _)| *id == self.id);

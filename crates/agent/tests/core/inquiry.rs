@@ -122,6 +122,7 @@ fn one_of_each_group_must_approve() {
 #[test]
 fn what_several_approve_none_of_them_changes() {
     let (mut story, id) = waiting("approvers = ['operators', 'finance'], quorum = 2", &[]);
+    assert!(choices(&story, id).iter().all(|choice| choice.id != "edit"), "it is not offered");
     let mut press = inbound(ana(), place("mail", "to:ana@corp.example"), crate::support::press("edit", None));
     if let channel::Body::Press { values, .. } = &mut press.body {
         values.insert("amount".into(), "8".into());
@@ -271,6 +272,38 @@ fn a_card_that_reaches_nobody_is_escalated_at_once() {
         (&Because::Rung(0), vec!["cleo"])
     );
     assert!(matches!(says(&mut story, id, cleo(), "approve").as_slice(), [Event::Answered(_)]));
+}
+
+/// Whoever sleeps will be asked: nobody else is, before that or the time of the rung.
+#[test]
+fn who_is_to_be_asked_in_the_morning_counts_as_reached() {
+    let terms = "approvers = ['operators'], deadline = '20h', escalate = [{ after = '15h', desk = 'finance', approvers = ['finance'] }]";
+    let mut story = Story::begin(on_terms(terms, &[]), user(), "pay 80");
+    story.directory.members.get_mut("ana").unwrap().quiet = Some("20:00-07:00".parse::<Hours>().unwrap());
+    let events = story.wants(act("pay", json!({ "amount": 80 })));
+    assert_eq!(members(&asked(&events).held), ["ana"]);
+    let key = story.thread.id().delivery(story.open().0, 0);
+    for event in agent::lost(&story.thread, key, "no such mailbox") {
+        story.write(event);
+    }
+    assert!(matches!(story.step(), Step::Wait(_)), "{:?}", story.step());
+}
+
+#[test]
+fn a_rung_reaches_who_stands_in_for_somebody_away() {
+    let terms = "approvers = ['operators'], escalate = [{ after = '30m', desk = 'finance', approvers = ['finance'] }]";
+    let (mut story, _) = waiting(terms, &[]);
+    let cleo_s = story.directory.members.get_mut("cleo").unwrap();
+    cleo_s.away = Some("2026-05-28/2026-05-30".parse::<Days>().unwrap());
+    cleo_s.delegate = Some("eli".into());
+    let mail = ChannelName::new("mail");
+    let eli = Member {
+        places: [(mail.clone(), Place::new("to:eli@corp.example"))].into(),
+        ..Member::new([(mail, "eli@corp.example".to_owned())])
+    };
+    story.directory.members.insert("eli".into(), eli);
+    story.pass(1_800);
+    assert_eq!(members(&again(&story.record()).asked), ["eli"]);
 }
 
 #[test]
@@ -565,6 +598,7 @@ fn who_takes_a_conversation_over_talks_until_it_is_handed_back() {
     let told = sent(&story);
     assert!(told[0].0 == "to:ana@corp.example" && told[0].1.contains("ulla: are you there?"), "{told:#?}");
     assert!(told[1].0 == "page-1" && told[1].1.contains("ana has taken over"), "{told:#?}");
+    assert_eq!(told[2..].len(), story.question(id).asked.len(), "each card says so: {told:#?}");
     assert!(told[2..].iter().all(|(_, words)| words == "card: ana has taken over."), "{told:#?}");
 
     says(&mut story, id, ana(), "Hello, it is on its way.");
@@ -585,6 +619,29 @@ fn who_takes_a_conversation_over_talks_until_it_is_handed_back() {
     story.wants(finish("It is 17."));
     assert_eq!(story.phase(), Phase::Finished);
     assert_eq!(refused(&says(&mut story, id, ana(), "one more thing")), Why::Settled);
+}
+
+/// Somebody talks with its people already: whoever slept is not asked to.
+#[test]
+fn a_conversation_that_was_taken_over_is_offered_to_nobody_else() {
+    let mut story = Story::begin(crate::support::agent(&[]), user(), "deploy, please");
+    story.directory.members.get_mut("ben").unwrap().quiet = Some("20:00-07:00".parse::<Hours>().unwrap());
+    story.wants(agent::Intent::HandOver { reason: "I am lost".into() });
+    let id = story.open();
+    assert_eq!(members(&story.question(id).held), ["ben"]);
+    says(&mut story, id, ana(), "take over");
+    story.pass(12 * 3_600);
+    assert!(matches!(story.step(), Step::Wait(Some(_))), "{:?}", story.step());
+}
+
+/// A human has it now: whatever its people say, no model is asked.
+#[test]
+fn what_is_said_after_a_hand_over_is_for_the_human() {
+    let mut story =
+        Story::begin(crate::support::agent(&["while_waiting = 'consider'"]), user(), "deploy, please");
+    story.wants(agent::Intent::HandOver { reason: "I am lost".into() });
+    story.heard(user(), "and another thing");
+    assert!(matches!(story.step(), Step::Wait(Some(_))), "{:?}", story.step());
 }
 
 /// A conversation that was taken over ends without a word when it is done, or when its last word was the human's; whoever waits
@@ -716,6 +773,13 @@ fn what_a_call_did_is_known_though_its_request_was_given_up() {
     story.acted(call, agent::Outcome::Done(json!("ok")));
     assert_eq!((story.phase(), story.step()), (Phase::Thinking, Step::Think));
     assert_eq!(story.thread.request().unwrap().text, "do this instead");
+
+    // One that only looks is not run again for a request that nobody wants any more.
+    let mut story = Story::new(&[]);
+    let call = agent::CallId(story.thought(act("lookup", json!({}))));
+    story.started(call, "lookup", &json!({}));
+    comes(&mut story, &inbound(user(), home(), text("stop")), None);
+    assert!(matches!(story.step(), Step::Record(_)), "{:?}", story.step());
 
     // The process dies: the call is not run again, and a human is asked.
     let (mut story, _) = running();

@@ -157,6 +157,25 @@ fn a_plain_question_is_closed_only_where_it_can_be_rewritten() {
     assert_eq!(card(&closed[0]).state, CardState::Closed { how: "ana answered: red".into() });
 }
 
+/// Where a card cannot be rewritten, who was reminded hears once how it ended.
+#[test]
+fn who_was_reminded_hears_the_end_once() {
+    let mut story = Story::new(&["ask_at = 'desk'"]);
+    let (id, _) = story.asks_approval("deploy", json!({ "version": "v1" }));
+    let asked = story.question(id).asked.clone();
+    let again = agent::AskedAgain {
+        question: id,
+        because: agent::Because::Reminder(0),
+        asked: asked.clone(),
+        held: Vec::new(),
+        audience: Vec::new(),
+    };
+    story.write(Event::AskedAgain(again));
+    let seq = story.answered(id, Decision::Approve);
+    assert_eq!(sent(&story, seq, &[]).len(), asked.len());
+    assert_eq!(sent(&story, seq, &["web", "mail"]).len(), 2 * asked.len(), "each card where they can be");
+}
+
 #[test]
 fn cancelling_closes_all_that_is_open() {
     let mut story = Story::new(&[]);
