@@ -16,6 +16,7 @@ in_front_of_every_channel! {
     an_allow_list_of_display_names
     an_approval_bound_to_the_text_and_not_to_the_operands
     one_yes_that_counts_for_another_command
+    always_allow_reused_for_another_command
     a_timeout_recorded_as_a_rejection
     a_roster_that_no_longer_counts_once_the_card_is_out
     a_link_or_a_picture_that_carries_data_out
@@ -147,6 +148,41 @@ async fn an_approval_bound_to_the_text_and_not_to_the_operands(kind: Kind) {
     });
     let wanted = [refund("1003", 120, "broken"), refund("1003", 120, "broken\u{200b}")];
     assert_eq!(started.collect::<Vec<_>>(), wanted, "what ran is what was approved");
+}
+
+/// "Always allow", said once, let another command through. Here it is for calls like that one, as the policy says, for so long, and until
+/// somebody takes it back.
+async fn always_allow_reused_for_another_command(kind: Kind) {
+    let asks = r#"then = "ask", approvers = ["finance"], desk = "finance" }"#;
+    let remembers =
+        asks.replace(" }", r#", remember = { for = "8h", args = { amount = "at_most", reason = "any" } } }"#);
+    let (front, mut provider, _agents) =
+        by_hand(kind, "", &[], |agents| replace(&agents.join("support/agent.toml"), asks, &remembers)).await;
+    let place = front.asks("Please refund a few things of order 1003, they are broken.").await;
+    provider.next().await.call("refund", &refund("1003", 120, "broken"));
+    let card = front.card(&place).await;
+    front.answers(Who::Ben, &card, "approve\nfor: 2h").await;
+    front.until("a refusal", 1, is_refused(Why::NotPermitted)).await;
+    assert_eq!(front.refunds(), []);
+    front.answers(Who::Ana, &card, "approve\nfor: 2h").await;
+    // Another part of the same order, no more than that: it runs, and nobody is asked.
+    provider.next().await.call("refund", &refund("1003", 110, "scratched"));
+    let asked = provider.next().await;
+    let questions = |event: &Event| matches!(event, Event::Asked(_));
+    assert_eq!((front.count(is_refund).await, front.count(questions).await), (2, 1));
+    // More of it, or another order, is another question.
+    asked.call("refund", &refund("1002", 110, "broken"));
+    let other = front.card(&place).await;
+    assert_eq!((front.count(is_refund).await, front.count(questions).await), (2, 2));
+    front.rejects(&place, &other, "that is another order").await;
+    // It is taken back: what ran by itself before is asked about.
+    let asked = provider.next().await;
+    front.answers(Who::Ana, &card, "revoke").await;
+    front.until("the end of it", 1, |event| matches!(event, Event::Revoked(_))).await;
+    asked.call("refund", &refund("1003", 105, "dented"));
+    front.until("a third question", 3, questions).await;
+    assert_eq!(front.count(is_refund).await, 2);
+    assert_eq!(front.refunds(), [("1003".to_owned(), 12_000), ("1003".to_owned(), 11_000)]);
 }
 
 /// "Always allow", said once, let another command through. Here a yes is for one run of one call.

@@ -21,6 +21,7 @@ use crate::{
         self, ALIKE, ALIKE_FOR, CHOOSE, EDIT, FILL, MORE, MORE_TEXT, MORE_WHAT, SOME, SOME_WHICH, SOME_WHY,
         TAKE, Wish,
     },
+    grant::grants,
     id::QuestionId,
     inert::clip,
     policy::judge,
@@ -125,6 +126,9 @@ impl Hearing<'_> {
         }
         let at = &arrival.inbound.at;
         let asked_here = |id| thread.inquiry(id).is_some_and(|inquiry| inquiry.is_asked_at(at));
+        if let Some(events) = self.revoked_here(text, named, &asked_here) {
+            return Some(events);
+        }
         let all: Vec<Asked<'_>> = thread.open_questions().filter(|(id, _)| asked_here(*id)).collect();
         // Of several those count that they may answer; who may answer none is told so, or only says something.
         let theirs: Vec<Asked<'_>> = all.iter().copied().filter(|(id, _)| self.may_answer(*id)).collect();
@@ -145,6 +149,34 @@ impl Hearing<'_> {
             return None;
         }
         Some(self.judge(*asked, given(Some(read))))
+    }
+
+    /// The end of what was approved for a while at this place, where words want that and name no question: of the only one that
+    /// holds, or the one with that code. Nothing where none does.
+    fn revoked_here(
+        &self,
+        text: &str,
+        named: Option<(&str, &str)>,
+        asked_here: &dyn Fn(QuestionId) -> bool,
+    ) -> Option<Vec<Event>> {
+        let (code, words) = named.map_or((None, text), |(code, words)| (Some(code), words));
+        if !grammar::is_revoke(words) {
+            return None;
+        }
+        let id_of = |code: &str, id| code.eq_ignore_ascii_case(&short_code(self.thread.id(), id));
+        let held = grants(self.thread, self.now).into_iter().filter(|grant| {
+            asked_here(grant.question)
+                && self.may_answer(grant.question)
+                && code.is_none_or(|code| id_of(code, grant.question))
+        });
+        let held: Vec<Asked<'_>> = held.map(|grant| (grant.question, grant.asked)).collect();
+        match held.as_slice() {
+            [] => None,
+            [asked] => Some(
+                self.judge(*asked, Given { read: Reading::Revoke, words: text.to_owned(), how: How::Wrote }),
+            ),
+            several => Some(vec![self.which(several, text)]),
+        }
     }
 
     /// Whether this person is among those who may answer a question.

@@ -157,7 +157,7 @@ pub(crate) fn is_stop(text: &str) -> bool {
 }
 
 /// Whether an answer ends what an earlier one allowed for a while, and says nothing else.
-pub(crate) fn is_revoke(text: &str) -> bool {
+pub fn is_revoke(text: &str) -> bool {
     let (line, rest) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
     REVOKE.contains(&plain(line).as_str()) && is_closing(rest)
 }
@@ -173,7 +173,7 @@ pub fn code(text: &str) -> Option<(&str, &str)> {
 /// Whether a text says what decides an approval, or wants something about one: what nobody says who does not mean a
 /// question.
 pub fn means_a_question(text: &str) -> bool {
-    approval(text.trim()).is_some() || wish(text).is_some()
+    approval(text.trim()).is_some() || wish(text).is_some() || is_revoke(text)
 }
 
 /// The id of the choice to approve a call with other arguments. What it says depends on more than these words: `revise`.

@@ -66,7 +66,7 @@ pub use document::{Flaw, Source, parse, read, read_part, read_what_is_sound, sch
 pub use event::*;
 pub use explain::explain;
 pub use extract::{Extracted, Extractor, FormName, Rejection};
-pub use grammar::{code, means_a_question, read as read_reply};
+pub use grammar::{code, is_revoke, means_a_question, read as read_reply};
 pub use grant::{Grant, alike, grants, uses};
 pub use id::{CallId, Home, QuestionId, Seq, ThreadId, Version, caused_by, sha256};
 pub use intent::{Intent, WantedCall};

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use agent::{
     About, Arrival, Assigned, Event, HeardFile, Home, How, Named, Record, Route, Routed, Taken, Thread,
-    ThreadId, Tickets, admit, card_at, caused_by, code, goes_on, grants, is_guarded, lost, may_answer,
-    means_a_question, naming, route, sha256, short_code, shown, snapshot,
+    ThreadId, Tickets, admit, card_at, caused_by, code, goes_on, grants, is_guarded, is_revoke, lost,
+    may_answer, means_a_question, naming, route, sha256, short_code, shown, snapshot,
 };
 use async_trait::async_trait;
 use channel::{
@@ -322,6 +322,9 @@ impl Board {
             let Some(asked) = thread.asked_by(seq, n) else { continue };
             let means = match &code {
                 Some(code) => *code == short_code(&id, asked),
+                None if is_revoke(text) => {
+                    grants(&thread, self.clock.now()).iter().any(|grant| grant.question == asked)
+                }
                 None => thread.settled_by(asked).is_none(),
             };
             if !means || !looked_at.insert((id, asked)) {

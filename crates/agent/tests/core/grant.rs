@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     inquiry::{comes, refused, says},
     outgoing::sent,
-    support::{Story, act, claimed, heard, inbound, place, proven, user},
+    support::{Story, act, claimed, heard, inbound, place, proven, text, user},
 };
 
 /// A tool that is asked about on these terms, with more keys of its own.
@@ -255,6 +255,37 @@ fn whoever_is_asked_may_end_it_and_nobody_else() {
     // Once more there is nothing to end.
     assert_eq!(refused(&says(&mut story, id, ana(), "revoke")), Why::Settled);
     assert_eq!(runs(&mut story, pay(80, "cy")), None);
+}
+
+/// Where nothing says which card is meant, it is the only one that holds there; of several their code says which.
+#[test]
+fn a_word_ends_the_only_one_or_the_one_it_names() {
+    let at = place("mail", "to:ana@corp.example");
+    let (mut story, id) = granted();
+    assert_eq!(
+        comes(&mut story, &inbound(proven("mail", "nobody@corp.example"), at.clone(), text("revoke")), None)
+            .len(),
+        1
+    );
+    assert_eq!(grants(&story.thread, story.now).len(), 1, "from somebody else it is only a word");
+    let (second, call) = story.asks_approval("pay", pay(80, "dora"));
+    says(&mut story, second, ana(), "approve\nfor: 1h");
+    story.started(call, "pay", &pay(80, "dora"));
+    story.acted(call, Outcome::Done(json!("paid")));
+    let word = |story: &mut Story, words: &str| comes(story, &inbound(ana(), at.clone(), text(words)), None);
+    assert_eq!(refused(&word(&mut story, "revoke")), Why::Which);
+    let code = short_code(story.thread.id(), second);
+    let ended = word(&mut story, &format!("#{code} revoke"));
+    assert!(
+        matches!(ended.as_slice(), [Event::Revoked(revoked)] if revoked.question == second),
+        "{ended:#?}"
+    );
+    let ended = word(&mut story, "Revoke.");
+    assert!(matches!(ended.as_slice(), [Event::Revoked(revoked)] if revoked.question == id), "{ended:#?}");
+    assert!(
+        matches!(word(&mut story, "revoke").as_slice(), [Event::Heard(_)]),
+        "there is nothing left to end"
+    );
 }
 
 #[test]
