@@ -22,6 +22,7 @@ mod grants;
 mod health;
 mod house;
 mod humans;
+mod link;
 mod migrate;
 mod obedient;
 mod page;

@@ -62,11 +62,8 @@ pub(crate) fn covering(
     judgement: &Judgement,
     now: Timestamp,
 ) -> Option<QuestionId> {
-    let spec = agent.spec();
-    if spec.tools.get(tool)?.outward {
-        return None;
-    }
-    let approvers = if judgement.approvers.is_empty() { &spec.approvers } else { &judgement.approvers };
+    let approvers =
+        if judgement.approvers.is_empty() { &agent.spec().approvers } else { &judgement.approvers };
     let requester = thread.requester()?;
     let covers =
         |grant: &Grant<'_>| {

@@ -18,6 +18,7 @@ mod answer;
 mod decide;
 mod form;
 mod grant;
+mod link;
 mod outgoing;
 mod revise;
 
@@ -71,6 +72,7 @@ pub use grant::{Grant, alike, grants, uses};
 pub use id::{CallId, Home, QuestionId, Seq, ThreadId, Version, caused_by, sha256};
 pub use intent::{Intent, WantedCall};
 pub use lenient::Repair;
+pub use link::{CODE_MINUTES, Given, Identity, Linked, Linking, bring, code_as_read, code_from, linking};
 pub use outgoing::{Press, ending, message_names, outgoing};
 pub use passages::files;
 pub use policy::{Judgement, judge};

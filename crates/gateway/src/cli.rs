@@ -25,6 +25,7 @@ use crate::{
     grants::{GrantsCommand, revoke, told},
     health,
     manifest::{self, KindCommand, Manifest},
+    members::{self, MembersCommand},
     storage::{Opened, heal, look, missing, open, open_named, open_plainly, open_to_read},
     story,
 };
@@ -91,6 +92,9 @@ pub enum Command {
     /// Look at approvals that hold for a while, and end them.
     #[command(subcommand)]
     Grants(GrantsCommand),
+    /// Look at the humans.
+    #[command(subcommand)]
+    Members(MembersCommand),
     /// Look at threads.
     #[command(subcommand)]
     Threads(ThreadsCommand),
@@ -212,6 +216,7 @@ async fn carry_out(cli: Cli, began: Instant) -> Result<(), String> {
             print(&explain(find(&all, &agent)?, &all.directory, &tool, args.as_deref())?)
         }
         Command::Grants(command) => grants(all()?, command).await,
+        Command::Members(MembersCommand::Link) => linked(all()?).await,
         Command::Threads(ThreadsCommand::List { limit }) => list(&all()?, limit).await,
         Command::Threads(ThreadsCommand::Show { thread, json }) => show(&all()?, &thread, json).await,
         Command::Threads(ThreadsCommand::Dead) => dead(&all()?).await,
@@ -492,6 +497,13 @@ async fn export(assembled: Assembled, since: Option<Timestamp>) -> Result<(), St
     let board = at_rest(assembled, store, Arc::new(SystemClock)).await.map_err(|error| error.to_string())?;
     let lines = board.decisions(&archive, since).await?;
     print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())
+}
+
+/// Prints which identities were shown to be one person's.
+async fn linked(assembled: Assembled) -> Result<(), String> {
+    let store = open_to_read(&assembled).await?;
+    let board = at_rest(assembled, store, Arc::new(SystemClock)).await.map_err(|error| error.to_string())?;
+    print(&members::told(&board.linked().await.map_err(|error| error.to_string())?, &board.directory))
 }
 
 /// Lists what is approved for a while, or ends one of those.

@@ -11,6 +11,7 @@ mod explain;
 mod grants;
 mod health;
 mod manifest;
+mod members;
 mod people;
 mod storage;
 mod story;

@@ -176,6 +176,12 @@ impl Board {
         if about.is_none() && matches!(inbound.body, Body::Press { .. }) {
             return Ok(None);
         }
+        if about.is_none()
+            && begins.is_none()
+            && let Some(accepted) = self.link(&mut thread, inbound).await?
+        {
+            return Ok(Some(accepted));
+        }
         let revises = matches!(inbound.body, Body::Edited { .. } | Body::Deleted);
         if thread.version().0 == 0 && (revises || inbound.addressed == Addressed::Thread) {
             // It belongs to a conversation that is none of ours.

@@ -15,6 +15,7 @@ mod deliver;
 mod effect;
 mod grants;
 mod library;
+mod link;
 mod rebuild;
 mod retire;
 mod seal;

@@ -158,6 +158,38 @@ fn only_on_the_terms_and_with_the_agent_that_it_was_given_for() {
     }
 }
 
+/// Another rule asks on other terms, though the same people: what was remembered on the first ones does not hold for it. Nor does it
+/// for another tool, whose rules are the same.
+#[test]
+fn another_rule_or_another_tool_is_another_matter() {
+    let any = "approvers = ['operators'], remember = { for = '8h', args = { amount = 'any' } }";
+    let others = any.replace("operators", "finance");
+    let rules = format!(
+        "[{{ when = 'args.amount > 300', then = 'ask', approvers = ['operators'], quorum = 2 }}, \
+         {{ when = 'args.amount > 200', then = 'ask', desk = 'finance', {others} }}, {{ then = 'ask', {any} }}]"
+    );
+    let tool = |name: &str| {
+        format!(
+            "\n[tools.{name}]\ndescription = \"Pays.\"\nrun.command.argv = [\"tools/pay\"]\nrepeat = \"never\"\nrisk = \"high\"\n\
+             parameters = {{ type = \"object\", properties = {{ amount = {{ type = \"number\" }}, to = {{ type = \"string\" }} }} }}\n\
+             policy = {rules}\n"
+        )
+    };
+    for (name, amount, holds) in
+        [("pay", 200, true), ("pay", 201, false), ("pay", 301, false), ("transfer", 80, false)]
+    {
+        let mut files = crate::support::files(&[]);
+        files.get_mut("agent.toml").unwrap().push_str(&format!("{}{}", tool("pay"), tool("transfer")));
+        let mut story = Story::begin(crate::support::load(files), user(), "pay 80 to cy");
+        let (id, call) = story.asks_approval("pay", pay(80, "cy"));
+        says(&mut story, id, ana(), "approve\nfor: 2h");
+        story.started(call, "pay", &pay(80, "cy"));
+        story.acted(call, Outcome::Done(json!("paid")));
+        story.thought(act(name, pay(amount, "cy")));
+        assert_eq!(matches!(story.step(), Step::Act(_)), holds, "{name} {amount}");
+    }
+}
+
 #[test]
 fn an_approval_without_a_time_holds_for_one_call() {
     let mut story = Story::begin(paying(TERMS, ""), user(), "pay 80 to cy");
