@@ -215,6 +215,7 @@ fn card(
 ) -> Outgoing {
     let to = &posted.asked.at;
     let is_open = matches!(state, CardState::Open { .. });
+    let decided_here = question.terms.is_decided_on(&to.channel);
     let taken = until.is_some_and(|until| thread.taken(id).is_some_and(|taken| taken.seq <= until));
     Outgoing {
         key: posted.key(thread.id()),
@@ -229,10 +230,14 @@ fn card(
             title: title(question),
             text: question.text.clone(),
             fields: fields(question, press),
-            choices: choices(question, to, taken, press),
+            choices: if decided_here { choices(question, to, taken, press) } else { Vec::new() },
             free_text: question.form.is_none()
                 && matches!(question.kind, QuestionKind::Question | QuestionKind::HandOver),
-            progress: until.filter(|_| is_open).and_then(|until| progress(thread, id, until)),
+            progress: until.filter(|_| is_open).and_then(|until| {
+                let elsewhere = (!decided_here).then(|| elsewhere(question));
+                let told: Vec<String> = elsewhere.into_iter().chain(progress(thread, id, until)).collect();
+                (!told.is_empty()).then(|| told.join(" "))
+            }),
             state,
         }),
         files: Vec::new(),
@@ -666,7 +671,10 @@ fn refuse(thread: &Thread, seq: Seq, refusal: &Refusal, at: Timestamp) -> Outgoi
         }
         Why::Settled => format!("This was decided before: {}.", settled()),
         Why::Voted => "You have approved this already; others must, too.".to_owned(),
-        Why::Elsewhere => elsewhere(question),
+        Why::Elsewhere => format!(
+            "This may not be decided here; nothing was decided. {}",
+            question.map(elsewhere).unwrap_or_default()
+        ),
         Why::Withdrawn => "This is not needed any more; nothing was decided.".to_owned(),
         Why::Which => format!(
             "Several questions wait here, so nothing was decided. Begin your answer with the code of the one you mean: {}.",
@@ -696,10 +704,10 @@ fn refuse(thread: &Thread, seq: Seq, refusal: &Refusal, at: Timestamp) -> Outgoi
     }
 }
 
-fn elsewhere(question: Option<&Question>) -> String {
-    let channels = question.and_then(|question| question.terms.decided_on.as_deref()).unwrap_or_default();
-    let names: Vec<&str> = channels.iter().map(ChannelName::as_str).collect();
-    format!("This may not be decided here; nothing was decided. It can be decided on: {}.", names.join(", "))
+/// Where a question can be decided that cannot be here.
+fn elsewhere(question: &Question) -> String {
+    let names: Vec<&str> = question.terms.decided_on.iter().flatten().map(ChannelName::as_str).collect();
+    format!("It can be decided on: {}.", names.join(", "))
 }
 
 fn how_to_answer(question: &Question) -> String {

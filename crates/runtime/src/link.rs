@@ -32,6 +32,10 @@ impl Board {
         let Some(wanted) = linking(text).filter(|_| inbound.addressed != Addressed::Overheard) else {
             return Ok(None);
         };
+        // The one word may be an answer, where somebody was asked something.
+        if wanted == Linking::Begin && thread.open_questions().next().is_some() {
+            return Ok(None);
+        }
         let reply = |text: String| Reply {
             to: inbound.at.clone(),
             in_reply_to: inbound.message.clone(),

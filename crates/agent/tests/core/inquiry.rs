@@ -179,6 +179,27 @@ fn what_is_severe_is_decided_on_its_channels_only() {
     assert!(matches!(comes(&mut story, &press, Some(id)).as_slice(), [Event::Answered(_)]));
 }
 
+/// Whoever is asked where it may not be decided sees what it is about and where to go, and no button that would refuse them.
+#[test]
+fn a_card_where_it_may_not_be_decided_says_where_it_may() {
+    let mut story = Story::begin(
+        on_terms("approvers = ['operators'], severity = 'high'", &["ask_at = 'desk'"]),
+        user(),
+        "pay 80",
+    );
+    story.directory.severities.insert("high".into(), vec![ChannelName::new("web")]);
+    let (id, _) = story.asks_approval("pay", json!({ "amount": 80 }));
+    let cards = crate::outgoing::sent(&story, id.0, &["web", "mail"]);
+    let told = cards.iter().map(|message| match &message.content {
+        channel::Content::Card(card) => (card.choices.len(), card.fields.len(), card.progress.clone()),
+        channel::Content::Text(text) => panic!("no card: {text:?}"),
+    });
+    for (choices, fields, progress) in told {
+        assert_eq!((choices, fields, progress.as_deref()), (0, 1, Some("It can be decided on: web.")));
+    }
+    assert!(!cards.is_empty());
+}
+
 #[test]
 fn who_may_not_approve_it_there_is_not_asked_at_home() {
     let asked = |terms: &str, on: &str| {
