@@ -602,9 +602,9 @@ impl Desk<'_> {
     /// A word to the people at home when all that is asked is asked elsewhere.
     fn told_at_home(&self, events: &mut Vec<Event>, note: &str) {
         let home = self.thread.home();
-        let is_here = |event: &Event| match event {
-            Event::Asked(question) => question.asked.iter().any(|asked| Some(&asked.at) == home),
-            _ => false,
+        let is_here = |event: &Event| {
+            let Event::Asked(question) = event else { return false };
+            question.asked.iter().any(|asked| Some(&asked.at) == home)
         };
         if let Some(home) = home.filter(|_| !events.iter().any(is_here)) {
             events.push(said(self.thread, home, note.to_owned(), Author::Gateway));

@@ -989,8 +989,16 @@ impl Decision {
     pub fn rejects(&self, place: usize) -> Option<Option<&str>> {
         match self {
             Self::Reject { comment } => Some(comment.as_deref()),
-            Self::ApproveSome { places, comment } if !places.contains(&place) => Some(comment.as_deref()),
-            _ => None,
+            Self::ApproveSome { places, comment } => (!places.contains(&place)).then_some(comment.as_deref()),
+            Self::Approve
+            | Self::ApproveAlike { .. }
+            | Self::ApproveEdited { .. }
+            | Self::Option(_)
+            | Self::Options(_)
+            | Self::Form(_)
+            | Self::Text(_)
+            | Self::HandBack { .. }
+            | Self::Done => None,
         }
     }
 }

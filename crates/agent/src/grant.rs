@@ -88,9 +88,9 @@ fn allowed(thread: &Thread, grant: &Grant<'_>) -> Vec<String> {
 
 /// How many calls ran under a grant.
 pub fn uses(thread: &Thread, question: QuestionId) -> usize {
-    let calls = thread.records().iter().filter_map(|record| match &record.event {
-        Event::Started(started) if started.grant == Some(question) => Some(started.call),
-        _ => None,
+    let calls = thread.records().iter().filter_map(|record| {
+        let Event::Started(started) = &record.event else { return None };
+        (started.grant == Some(question)).then_some(started.call)
     });
     // One that may be repeated may have been begun several times.
     calls.collect::<BTreeSet<_>>().len()

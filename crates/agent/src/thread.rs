@@ -389,9 +389,9 @@ impl Thread {
 
     /// The question whose answer a call was begun under.
     pub(crate) fn begun_under(&self, id: CallId) -> Option<QuestionId> {
-        self.records.iter().rev().find_map(|record| match &record.event {
-            Event::Started(started) if started.call == id => Some(started.grant),
-            _ => None,
+        self.records.iter().rev().find_map(|record| {
+            let Event::Started(started) = &record.event else { return None };
+            (started.call == id).then_some(started.grant)
         })?
     }
 
@@ -776,15 +776,16 @@ impl Thread {
             self.run.waited += Duration::try_from(at.duration_since(since)).unwrap_or_default();
         }
         let Some(question) = self.question(id) else { return };
-        let calls = question.kind.calls().into_iter().map(|(call, ..)| call).enumerate();
+        let calls: Vec<CallId> = question.kind.calls().into_iter().map(|(call, ..)| call).collect();
         let cleared: Vec<CallId> = match (&question.kind, end) {
             (QuestionKind::Approval { .. } | QuestionKind::Approvals { .. }, End::Answered(decision)) => {
-                calls.filter(|(place, _)| decision.clears(*place)).map(|(_, call)| call).collect()
+                let clears = |(place, call): (usize, CallId)| decision.clears(place).then_some(call);
+                calls.into_iter().enumerate().filter_map(clears).collect()
             }
             (QuestionKind::Approval { .. } | QuestionKind::Approvals { .. }, End::Lapsed)
                 if question.terms.otherwise == Otherwise::Allow =>
             {
-                calls.map(|(_, call)| call).collect()
+                calls
             }
             (QuestionKind::Unknown { .. }, End::Answered(Decision::Option(n))) if *n == RUN_AGAIN => {
                 vec![CallId(id.0)]
@@ -792,12 +793,11 @@ impl Thread {
             _ => Vec::new(),
         };
         let is_hand_over = question.is_hand_over();
-        match end {
-            End::Answered(Decision::ApproveAlike { .. }) => self.granted.push(id),
-            End::Answered(Decision::ApproveEdited { .. }) => {
-                self.changed.extend(cleared.iter().map(|call| (*call, seq)));
-            }
-            _ => {}
+        if let End::Answered(Decision::ApproveAlike { .. }) = end {
+            self.granted.push(id);
+        }
+        if let End::Answered(Decision::ApproveEdited { .. }) = end {
+            self.changed.extend(cleared.iter().map(|call| (*call, seq)));
         }
         self.cleared.extend(cleared);
         self.state = match (self.state, end) {

@@ -748,7 +748,7 @@ impl<'a> World<'a> {
             19 => {
                 let first = self.thread.runs().last().map_or(0, |first| first.0);
                 let asked = (first..self.thread.version().0).map(|n| QuestionId(Seq(n)));
-                let settled = asked.filter(|id| self.thread.settled_by(*id).is_some()).last();
+                let settled = asked.rev().find(|id| self.thread.settled_by(*id).is_some());
                 self.arrive(person, text("revoke"), settled);
             }
             10 => self.arrive(person, text("ask: why?"), open),
