@@ -11,6 +11,7 @@
 mod alone;
 mod audit;
 mod batch;
+mod cases;
 mod config;
 mod crash;
 mod discord;
@@ -27,6 +28,7 @@ mod migrate;
 mod obedient;
 mod page;
 mod provider;
+mod races;
 mod rebuild;
 mod retire;
 mod shared;

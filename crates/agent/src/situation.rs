@@ -122,11 +122,16 @@ fn latest(thread: &Thread, seq: Seq, event: &Event) -> Option<Value> {
             };
             Some(json!({ "kind": "lapsed", "tool": tool, "question": question.text }))
         }
-        Event::Deferred(Deferral { deferring: Deferring::AskedBack(text), question, .. }) => {
-            let question = thread.question(*question)?;
+        Event::Deferred(Deferral { deferring: Deferring::AskedBack(_), .. }) => {
+            // Several may wait for an answer; what is said next is for the oldest.
+            thread.asked_back().find(|(open, _)| *open == seq)?;
+            let (_, oldest) = thread.asked_back().next()?;
+            let Deferring::AskedBack(text) = &oldest.deferring else { return None };
+            let question = thread.question(oldest.question)?;
             Some(json!({ "kind": "asked_back", "text": text, "question": question.text }))
         }
-        Event::Said(reply) if reply.by == Author::Agent => {
+        // The answer to whoever asked back is no end of what was asked back beside it.
+        Event::Said(reply) if reply.by == Author::Agent && reply.answers.is_none() => {
             Some(json!({ "kind": "said", "text": reply.text }))
         }
         Event::Continued(_)

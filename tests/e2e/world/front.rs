@@ -1,5 +1,7 @@
 //! The same conversation in front of every channel: who asks, who approves, and all that people are shown.
 
+mod gestures;
+
 use std::{
     path::Path,
     sync::{
@@ -12,6 +14,8 @@ use std::{
 use agent::{Event, Thread};
 use serde_json::json;
 use simulator::{discord, slack};
+
+pub(crate) use gestures::{Gesture, People, on_page_does};
 
 use super::{
     Entry, GENERAL, Letter, Mailroom, Page, SOON, TEAM, Workspace, World,
@@ -35,12 +39,20 @@ pub(crate) enum Who {
     Ana,
     /// May approve nothing.
     Ben,
+    /// Asks, where people are set up by [`Front::with_people`].
+    Cara,
+    /// A guest: of the workspace on Slack, nobody that the page knows on the page.
+    Guest,
+    /// Another program.
+    Robot,
 }
 
 /// A gateway, and the people on one of its channels.
 pub(crate) struct Front {
     pub(crate) world: World,
     pub(crate) way: Way,
+    /// Ana at the page, where she is asked there, too.
+    pub(crate) at_page: Option<Page>,
     names: AtomicUsize,
     /// What whoever asks calls themself, and Ben.
     called: Mutex<[String; 2]>,
@@ -48,7 +60,7 @@ pub(crate) struct Front {
 
 /// How people get to the gateway.
 pub(crate) enum Way {
-    Web { ana: Page, ben: Page },
+    Web { ana: Page, ben: Page, cara: Page },
     Slack(Workspace),
     Discord(Guild),
     Mail(Mailroom),
@@ -122,7 +134,9 @@ channel = "{via}"
 
     async fn started(world: World, way: Way) -> Self {
         let world = match &way {
-            Way::Web { .. } => world.env("ANA_TOKEN", ANA_TOKEN).env("BEN_TOKEN", BEN_TOKEN),
+            Way::Web { .. } => {
+                world.env("ANA_TOKEN", ANA_TOKEN).env("BEN_TOKEN", BEN_TOKEN).env("CARA_TOKEN", CARA_TOKEN)
+            }
             Way::Slack(slack) => slack.gateway(world),
             Way::Discord(guild) => guild.gateway(world),
             Way::Mail(_) => world.env("BOT_PASSWORD", "botpw"),
@@ -130,6 +144,7 @@ channel = "{via}"
         let mut front = Self {
             world,
             way,
+            at_page: None,
             names: AtomicUsize::new(0),
             called: Mutex::new(["Cara", "Ben"].map(str::to_owned)),
         };
@@ -141,7 +156,8 @@ channel = "{via}"
     pub(crate) async fn start(&mut self) {
         self.world.start().await;
         match &mut self.way {
-            Way::Web { ana, ben } => {
+            Way::Web { ana, ben, cara } => {
+                *cara = self.world.page().logged_in(CARA_TOKEN).await;
                 *ana = self.world.page().logged_in(ANA_TOKEN).await;
                 *ben = self.world.page().logged_in(BEN_TOKEN).await;
             }
@@ -300,7 +316,7 @@ channel = "{via}"
     /// Presses a button of a card, or answers it in a mail.
     pub(crate) async fn approves(&self, who: Who, card: &Card) {
         match (&self.way, card) {
-            (Way::Web { ana, ben }, Card::Web { place, entry }) => {
+            (Way::Web { ana, ben, .. }, Card::Web { place, entry }) => {
                 let page = if who == Who::Ana { ana } else { ben };
                 page.press(place, &self.name(), entry, "approve").await.unwrap();
             }
@@ -383,12 +399,11 @@ channel = "{via}"
         format!("\"{name}\" <{user}@mail.test>")
     }
 
-    /// Writes words where a card is.
+    /// Writes words where a card is; by mail what a program writes comes from Ana's mailbox.
     pub(crate) async fn answers(&self, who: Who, card: &Card, words: &str) {
         match (&self.way, card) {
-            (Way::Web { ana, ben }, Card::Web { place, entry }) => {
-                let page = if who == Who::Ana { ana } else { ben };
-                page.answer(place, &self.name(), entry, words).await.unwrap();
+            (Way::Web { .. }, Card::Web { place, entry }) => {
+                self.page_of(who).answer(place, &self.name(), entry, words).await.unwrap();
             }
             (Way::Slack(slack), Card::Slack(card)) => {
                 let thread = card.thread_ts.as_deref().unwrap_or(&card.ts);
@@ -398,14 +413,15 @@ channel = "{via}"
                 guild.control.reply(who.on_discord(), &card.channel, &card.id, words).await.unwrap();
             }
             (Way::Mail(mail), Card::Mail(card)) => {
-                let (user, from) = match who {
-                    Who::Ana => ("ana", "Ana <ana@mail.test>".to_owned()),
-                    Who::Ben => ("ben", self.from(Who::Ben)),
+                let (user, more) = match who {
+                    Who::Robot => (Who::Ana, "Auto-Submitted: auto-replied\n"),
+                    who => (who, ""),
                 };
-                let id = format!("<{}@{user}.test>", self.name());
-                let to = card.reply_to();
+                let from = if user == Who::Ben { self.from(user) } else { user.mail_from() };
+                let (id, to) = (format!("<{}@{}.test>", self.name(), user.name()), card.reply_to());
+                let more = format!("{more}{}", card.thread());
                 let body = format!("{words}\n\n{}", card.quoted());
-                mail.write(user, &to, &letter(&from, &to, "Re: Approve", &id, &card.thread(), &body)).await;
+                mail.write(user.name(), &to, &letter(&from, &to, "Re: Approve", &id, &more, &body)).await;
             }
             (_, card) => unreachable!("{card:?} is of another channel"),
         }
@@ -446,7 +462,7 @@ channel = "{via}"
     /// Waits until a person is told something that is for them alone.
     pub(crate) async fn told(&self, who: Who, place: &str, words: &str) {
         match &self.way {
-            Way::Web { ana, ben } => {
+            Way::Web { ana, ben, .. } => {
                 let told = |entry: &Entry| entry["kind"] == "note" && entry.to_string().contains(words);
                 drop(if who == Who::Ana { ana } else { ben }.wait(place, words, told).await);
             }
@@ -477,7 +493,7 @@ channel = "{via}"
     pub(crate) async fn everything(&self, places: &[&str]) -> Vec<String> {
         let mut all = Vec::new();
         match &self.way {
-            Way::Web { ana, ben } => {
+            Way::Web { ana, ben, .. } => {
                 for page in [ana, ben] {
                     for place in places.iter().chain(&["inbox"]) {
                         let entries = page.entries(place).await.unwrap_or_default();
@@ -588,6 +604,7 @@ channel = "{via}"
 
 const ANA_TOKEN: &str = "the-token-of-ana-0123456789abcdef";
 const BEN_TOKEN: &str = "the-token-of-ben-0123456789abcdef";
+const CARA_TOKEN: &str = "the-token-of-cara-0123456789abcde";
 const BOT: &str = "bot@mail.test";
 
 impl Kind {
@@ -626,6 +643,9 @@ impl Who {
         match self {
             Self::Ana => super::ANA,
             Self::Ben => super::BEN,
+            Self::Cara => super::CY,
+            Self::Guest => gestures::DEE,
+            Self::Robot => gestures::HELPER,
         }
     }
 
@@ -633,6 +653,9 @@ impl Who {
         match self {
             Self::Ana => on_discord::ANA,
             Self::Ben => on_discord::BEN,
+            Self::Cara => discord::options::OWNER,
+            Self::Guest => discord::options::GIA,
+            Self::Robot => discord::options::HELPER,
         }
     }
 }
@@ -644,8 +667,10 @@ impl Way {
             Kind::Web => {
                 // Two who have the same name.
                 let people = "[channels.web.people.ana]\ntoken_env = \"ANA_TOKEN\"\nname = \"Ana\"\n\
-                              [channels.web.people.ben]\ntoken_env = \"BEN_TOKEN\"\nname = \"Ana\"\n";
-                (Self::Web { ana: Page::new(0), ben: Page::new(0) }, people.to_owned())
+                              [channels.web.people.ben]\ntoken_env = \"BEN_TOKEN\"\nname = \"Ana\"\n\
+                              [channels.web.people.cara]\ntoken_env = \"CARA_TOKEN\"\nname = \"Cara\"\n";
+                let nobody = || Page::new(0);
+                (Self::Web { ana: nobody(), ben: nobody(), cara: nobody() }, people.to_owned())
             }
             Kind::Slack => {
                 let slack = Workspace::open().await;

@@ -23,7 +23,9 @@ use store_redis::{Durability, Options, Redis, Time};
 use tempfile::TempDir;
 
 pub(crate) use browser::{Driver, Screen, Window};
-pub(crate) use front::{Card, Front, Kind, Way, Who, in_front_of_every_channel};
+pub(crate) use front::{
+    Card, Front, Gesture, Kind, People, Way, Who, in_front_of_every_channel, on_page_does,
+};
 pub(crate) use mail::{Letter, Mailroom, letter};
 pub(crate) use model::{Asked, Provider, READ, WROTE};
 pub(crate) use obedient::{Obedient, order};

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::SOON;
 
 /// A person at the page.
+#[derive(Clone)]
 pub(crate) struct Page {
     http: reqwest::Client,
     base: String,

@@ -2,7 +2,7 @@
 
 use agent::{
     AskedAgain, AskedAt, Because, Days, Decision, Deferring, Event, Hours, Member, Otherwise, Phase,
-    QuestionId, Step, Why, short_code,
+    QuestionId, Step, Why, render, short_code,
 };
 use channel::{ChannelName, Inbound, Person, Place};
 use serde_json::json;
@@ -439,6 +439,20 @@ fn what_is_asked_back_is_answered_where_it_was_asked_and_the_question_stays_open
     assert!(matches!(story.step(), Step::Wait(_)), "{:?}", story.step());
     assert!(matches!(says(&mut story, id, ana(), "approve").as_slice(), [Event::Answered(_)]));
     assert!(matches!(story.step(), Step::Act(call) if call.tool == "pay"));
+}
+
+/// Two asked back before anything was said: each is a situation of its own, the oldest first, as the words go to its asker first.
+#[test]
+fn the_scripted_model_is_told_of_each_thing_that_was_asked_back_until_it_is_answered() {
+    let (mut story, id) = waiting("approvers = ['operators']", &[]);
+    says(&mut story, id, ana(), "ask: why so much?");
+    says(&mut story, id, ana(), "ask: why so late?");
+    for asked_back in ["why so much?", "why so late?"] {
+        let last = render(&story.agent, &story.thread).unwrap().situation["last"].clone();
+        assert_eq!((&last["kind"], &last["text"]), (&json!("asked_back"), &json!(asked_back)));
+        story.wants(say("The lamp arrived broken."));
+    }
+    assert!(matches!(story.step(), Step::Wait(_)), "{:?}", story.step());
 }
 
 #[test]
