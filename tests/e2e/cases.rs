@@ -300,7 +300,7 @@ const TABLE: &[Case] = &[
 ];
 
 /// Longer than anything takes that comes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The rule of the support agent that asks.
 const ASKS: &str = r#"then = "ask", approvers = ["finance"], desk = "finance" }"#;
 
@@ -327,7 +327,7 @@ async fn every_decision_after_its_time(kind: Kind) {
     let people = People { finance: "\"ana\", \"cara\"", asked: "\"ana\"", also_on_page: false };
     let (front, _agents) = gateway(kind, &people, |agents| {
         asked_at_home(kind, agents);
-        waits_for(agents, "10s");
+        waits_for(agents, "20s");
     })
     .await;
     let mut report = Report::new(kind);

@@ -148,7 +148,7 @@ async fn left(front: &Front, raced: &Raced) -> Duration {
 }
 
 async fn an_approval_at_the_end_of_its_time_has_one_outcome(kind: Kind) {
-    let (front, _agents) = gateway(kind, &BOTH, |agents| waits_for(agents, "12s")).await;
+    let (front, _agents) = gateway(kind, &BOTH, |agents| waits_for(agents, "25s")).await;
     // So long before the end, in milliseconds: about as long as an answer takes on its way.
     let before: &[u64] = match kind {
         Kind::Mail => &[3_000, 1_500, 800, 400, 0],

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::{
     id::{CallId, QuestionId, Seq, ThreadId, Version},
     intent::Intent,
-    terms::{Quorum, Remember, Terms},
+    terms::{Remember, Terms},
 };
 
 /// The version of the event format that this build writes.
@@ -646,8 +646,7 @@ impl Question {
     /// For how long, and for which further calls, an approval may be given at once.
     pub(crate) fn remember(&self) -> Option<&Remember> {
         let is_approval = matches!(self.kind, QuestionKind::Approval { .. });
-        let alone = self.terms.quorum == Quorum::default();
-        self.terms.remember.as_ref().filter(|_| is_approval && alone && self.requester.is_some())
+        self.terms.remember.as_ref().filter(|_| is_approval)
     }
 
     /// Whether a conversation is handed over by it.

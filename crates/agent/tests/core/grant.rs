@@ -158,6 +158,34 @@ fn only_on_the_terms_and_with_the_agent_that_it_was_given_for() {
     }
 }
 
+/// A call that was begun again, as its tool allows, is one call, and runs under the same answer.
+#[test]
+fn a_call_that_is_begun_again_stays_under_its_grant_and_counts_once() {
+    let mut files = crate::support::files(&[]);
+    files.get_mut("agent.toml").unwrap().push_str(
+        "\n[tools.pay]\ndescription = \"Pays.\"\nrun.command.argv = [\"tools/pay\"]\nrepeat = \"by_key\"\nrisk = \"high\"\n\
+         parameters = { type = \"object\" }\npolicy = [{ then = 'ask', remember = { for = '8h' } }]\n",
+    );
+    let mut story = Story::begin(crate::support::load(files), user(), "pay 80 to cy");
+    let (id, call) = story.asks_approval("pay", pay(80, "cy"));
+    says(&mut story, id, ana(), "approve\nfor: 2h");
+    story.started(call, "pay", &pay(80, "cy"));
+    story.acted(call, Outcome::Done(json!("paid")));
+    story.thought(act("pay", pay(80, "cy")));
+    for begun in 0..2 {
+        let Step::Act(call) = story.step() else { panic!("{:?}", story.step()) };
+        assert_eq!(call.grant, Some(id), "begun {begun} times");
+        story.write(Event::Started(agent::Started {
+            call: call.id,
+            tool: call.tool,
+            args: call.args,
+            hash: call.hash,
+            grant: call.grant,
+        }));
+    }
+    assert_eq!(agent::uses(&story.thread, id), 1);
+}
+
 /// Another rule asks on other terms, though the same people: what was remembered on the first ones does not hold for it. Nor does it
 /// for another tool, whose rules are the same.
 #[test]
