@@ -3,7 +3,7 @@
 use agent::{Decision, Event, QuestionKind, Why};
 use serde_json::{Value, json};
 
-use crate::world::{Front, Kind, Obedient, Who, copied_agents, in_front_of_every_channel, order};
+use crate::world::{Front, Gesture, Kind, Obedient, Who, copied_agents, in_front_of_every_channel, order};
 
 in_front_of_every_channel! {
     each_call_of_a_card_is_decided_by_itself
@@ -43,4 +43,19 @@ async fn each_call_of_a_card_is_decided_by_itself(kind: Kind) {
     assert_eq!(refunds, [("1002".to_owned(), 12_000), ("1003".to_owned(), 3_000)]);
     let decided = |event: &Event| matches!(event, Event::Answered(answer) if matches!(&answer.decision, Decision::ApproveSome { places, .. } if *places == [0]));
     assert_eq!(front.count(decided).await, 1);
+
+    // The same by the form of the card.
+    let calls = json!({ "intent": "act_all", "calls": [refund("1006", 120), refund("1003", 110)] });
+    let place = front.asks(&format!("And these two, 1006 and 1003.\n{}", order(&calls))).await;
+    let card = front.card(&place).await;
+    front.does(Who::Ana, &card, Gesture::Only("2. refund")).await;
+    front.card_says(&place, &card, "2 approved by ana, 1 rejected").await;
+    front
+        .until(
+            "the second refund of 1003",
+            3,
+            |event| matches!(event, Event::Started(started) if started.tool == "refund"),
+        )
+        .await;
+    assert!(front.refunds().contains(&("1003".to_owned(), 11_000)), "{:?}", front.refunds());
 }

@@ -26,7 +26,7 @@ in_front_of_every_channel! {
     every_decision_on_two_channels_at_once
 }
 
-use Gesture::{Approve, AskBack, Change, Delegate, Reject, Say, Second, Snooze};
+use Gesture::{Approve, AskBack, Change, Delegate, For, Reject, Say, Second, Snooze};
 use Kind::{Discord, Mail, Slack, Web};
 use Who::{Ana, Ben, Cara, Guest, Robot};
 
@@ -106,6 +106,7 @@ const fn case_but(who: Who, does: Gesture, when: When, then: Then, but: &'static
 }
 
 const LESS: Gesture = Change("amount", "110");
+const WHILE: Gesture = For("2h");
 const WHY: Gesture = Reject("wrong order");
 const NOTHING: Gesture = Second("Nothing");
 const WHAT: Gesture = AskBack("what is broken?");
@@ -115,6 +116,7 @@ const LATER: Gesture = Snooze("2h");
 const OPEN: CardThen = CardThen::Open;
 const APPROVED: CardThen = CardThen::Closed("Approved by ana");
 const CHANGED: CardThen = CardThen::Closed("Approved with changes by ana: amount: 120 → 110");
+const WHILE_APPROVED: CardThen = CardThen::Closed("Approved by ana, and calls like it until");
 const REJECTED: CardThen = CardThen::Closed("Rejected by ana: wrong order");
 const ANSWERED: CardThen = CardThen::Closed("cara answered: Nothing");
 const LAPSED: CardThen = CardThen::Closed("Nobody answered in time");
@@ -179,6 +181,7 @@ const TABLE: &[Case] = &[
     // Who may.
     case(Ana,  Approve, When::Open, then(Some(120), &["ana approved"], APPROVED, &[REFUNDED])),
     case(Ana,  LESS,    When::Open, then(Some(110), &["ana approved {amount: 110}"], CHANGED, &[REFUNDED_LESS])),
+    case(Ana,  WHILE,   When::Open, then(Some(120), &["ana approved for a while"], WHILE_APPROVED, &[REFUNDED])),
     case(Ana,  WHY,     When::Open, then(None, &["ana rejected: wrong order"], REJECTED, &[NOT_APPROVED])),
     case_but(Cara, NOTHING, When::Open, then(None, &["cara answered: Nothing"], ANSWERED, &[ALL_RIGHT]),
         &[(Mail, But::Then(then(None, &["cara answered: Nothing"], CardThen::NoLastWord, &[ALL_RIGHT])))]),
@@ -189,6 +192,7 @@ const TABLE: &[Case] = &[
     // Who may not.
     case(Ben,  Approve, When::Open, NOT_BEN),
     case(Ben,  LESS,    When::Open, NOT_BEN),
+    case(Ben,  WHILE,   When::Open, NOT_BEN),
     case(Ben,  WHY,     When::Open, NOT_BEN),
     case(Ben,  NOTHING, When::Open, NOT_BEN),
     case(Ben,  WHAT,    When::Open, NOT_BEN),
@@ -199,6 +203,7 @@ const TABLE: &[Case] = &[
     // Whose request it is: an approver, and barred by the policy. (What an agent asks her she may answer: see above.)
     case(Cara, Approve, When::Open, NOT_CARA),
     case(Cara, LESS,    When::Open, NOT_CARA),
+    case(Cara, WHILE,   When::Open, NOT_CARA),
     case(Cara, WHY,     When::Open, NOT_CARA),
     case(Cara, WHAT,    When::Open, NOT_CARA),
     case(Cara, BEN,     When::Open, NOT_CARA),
@@ -207,6 +212,7 @@ const TABLE: &[Case] = &[
     // A guest, whom the configuration names an approver all the same.
     case_but(Guest, Approve, When::Open, NOT_A_GUEST, GUEST_BUT),
     case_but(Guest, LESS,    When::Open, NOT_A_GUEST, GUEST_BUT),
+    case_but(Guest, WHILE,   When::Open, NOT_A_GUEST, GUEST_BUT),
     case_but(Guest, WHY,     When::Open, NOT_A_GUEST, GUEST_BUT),
     case_but(Guest, NOTHING, When::Open, NOT_A_GUEST, GUEST_BUT),
     case_but(Guest, WHAT,    When::Open, NOT_A_GUEST, GUEST_BUT),
@@ -216,6 +222,7 @@ const TABLE: &[Case] = &[
     // Another program; by mail an answer that Ana's mailbox sends by itself. Nobody presses for it, it writes.
     case_but(Robot, Say("approve"),               When::Open, NO_EVENT, ROBOT_BUT),
     case_but(Robot, Say("approve\namount: 110"),  When::Open, NO_EVENT, ROBOT_BUT),
+    case_but(Robot, Say("approve\nfor: 2h"),      When::Open, NO_EVENT, ROBOT_BUT),
     case_but(Robot, Say("reject: wrong order"),   When::Open, NO_EVENT, ROBOT_BUT),
     case_but(Robot, NOTHING,                      When::Open, NO_EVENT, ROBOT_BUT),
     case_but(Robot, Say("ask: what is broken?"),  When::Open, NO_EVENT, ROBOT_BUT),
@@ -225,6 +232,7 @@ const TABLE: &[Case] = &[
     // Too late.
     case(Ana,  Approve, When::Late, NOT_LATE),
     case(Ana,  LESS,    When::Late, NOT_LATE),
+    case(Ana,  WHILE,   When::Late, NOT_LATE),
     case(Ana,  WHY,     When::Late, NOT_LATE),
     case_but(Cara, NOTHING, When::Late, then(None, &["lapsed", "refused cara: Expired"], LAPSED, &[(Cara, "This has expired; nothing was decided.")]),
         // By mail it goes on below the old question, as something new.
@@ -236,6 +244,7 @@ const TABLE: &[Case] = &[
     // Twice. What decides counts once; what only wants something counts each time.
     case(Ana,  Approve, When::Twice, then(Some(120), &["ana approved", "refused ana: Settled"], APPROVED, &[REFUNDED, (Ana, "This was decided before: Approved by ana.")])),
     case(Ana,  LESS,    When::Twice, then(Some(110), &["ana approved {amount: 110}", "refused ana: Settled"], CHANGED, &[REFUNDED_LESS, (Ana, "This was decided before: Approved with changes by ana")])),
+    case(Ana,  WHILE,   When::Twice, then(Some(120), &["ana approved for a while", "refused ana: Settled"], WHILE_APPROVED, &[REFUNDED, (Ana, "This was decided before: Approved by ana, and calls like it")])),
     case(Ana,  WHY,     When::Twice, then(None, &["ana rejected: wrong order", "refused ana: Settled"], REJECTED, &[NOT_APPROVED, (Ana, "This was decided before: Rejected by ana: wrong order.")])),
     case_but(Cara, NOTHING, When::Twice, then(None, &["cara answered: Nothing", "refused cara: Settled"], ANSWERED, &[ALL_RIGHT, (Cara, "This was decided before: cara answered: Nothing.")]),
         &[(Mail, But::Then(then(None, &["cara answered: Nothing", "heard cara"], CardThen::NoLastWord, &[ALL_RIGHT])))]),
@@ -246,6 +255,7 @@ const TABLE: &[Case] = &[
     // On two channels at the same moment.
     case_but(Ana, Approve, When::OnTwoChannels, then(Some(120), &["ana approved", "refused ana: Settled"], APPROVED, &[REFUNDED]), TWO_BUT),
     case_but(Ana, LESS,    When::OnTwoChannels, then(Some(110), &["ana approved {amount: 110}", "refused ana: Settled"], CHANGED, &[REFUNDED_LESS]), TWO_BUT),
+    case_but(Ana, WHILE,   When::OnTwoChannels, then(Some(120), &["ana approved for a while", "refused ana: Settled"], WHILE_APPROVED, &[REFUNDED]), TWO_BUT),
     case_but(Ana, WHY,     When::OnTwoChannels, then(None, &["ana rejected: wrong order", "refused ana: Settled"], REJECTED, &[NOT_APPROVED]), TWO_BUT),
     case_but(Cara, NOTHING, When::OnTwoChannels, NO_EVENT,
         &[(Web, But::Cannot(ON_HOME)), (Slack, But::Cannot(ON_HOME)), (Discord, But::Cannot(ON_HOME)), (Mail, But::Cannot(ON_HOME))]),
@@ -256,6 +266,7 @@ const TABLE: &[Case] = &[
     // After a restart.
     case(Ana,  Approve, When::Restarted, then(Some(120), &["ana approved"], APPROVED, &[REFUNDED])),
     case(Ana,  LESS,    When::Restarted, then(Some(110), &["ana approved {amount: 110}"], CHANGED, &[REFUNDED_LESS])),
+    case(Ana,  WHILE,   When::Restarted, then(Some(120), &["ana approved for a while"], WHILE_APPROVED, &[REFUNDED])),
     case(Ana,  WHY,     When::Restarted, then(None, &["ana rejected: wrong order"], REJECTED, &[NOT_APPROVED])),
     case_but(Cara, NOTHING, When::Restarted, then(None, &["cara answered: Nothing"], ANSWERED, &[ALL_RIGHT]),
         &[(Mail, But::Then(then(None, &["cara answered: Nothing"], CardThen::NoLastWord, &[ALL_RIGHT])))]),
@@ -268,6 +279,8 @@ const TABLE: &[Case] = &[
     case(Ana,  Change("amount", "-5"),      When::Open, then(None, &["refused ana: Unfit"], OPEN, &[(Ana, "Nothing was decided:")])),
     case(Ana,  Change("amount", "200000"),  When::Open, then(None, &["refused ana: Unfit"], OPEN, &[(Ana, "greater than the maximum of")])),
     case(Ana,  Change("order_id", "../1"),  When::Open, then(None, &["refused ana: Unfit"], OPEN, &[(Ana, "Nothing was decided:")])),
+    case(Ana,  For("9h"),                   When::Open, then(None, &["refused ana: Unfit"], OPEN, &[(Ana, "8h at most")])),
+    case(Ana,  For("ever"),                 When::Open, then(None, &["refused ana: Unfit"], OPEN, &[(Ana, "is not a length of time")])),
     case(Ana,  Delegate("nobody"),          When::Open, then(None, &["refused ana: Unfit"], OPEN, &[(Ana, "cannot be asked this; it can be given to")])),
     case(Ana,  Snooze("a while"),           When::Open, then(None, &["refused ana: Unfit"], OPEN, &[(Ana, "Nothing was decided:")])),
     case(Ana,  Snooze("30d"),               When::Open, then(None, &["refused ana: Unfit"], OPEN, &[(Ana, "then it is too late: it waits until")])),
@@ -275,6 +288,7 @@ const TABLE: &[Case] = &[
     // Quoted. In the thread on Slack nothing names the question but words that are clear.
     case_but(Ana, Say("> approve"),                When::Open, UNCLEAR, IN_THREAD),
     case_but(Ana, Say("> approve\n> amount: 110"), When::Open, UNCLEAR, IN_THREAD),
+    case_but(Ana, Say("> approve\n> for: 2h"),      When::Open, UNCLEAR, IN_THREAD),
     case_but(Ana, Say("> reject: wrong order"),    When::Open, UNCLEAR, IN_THREAD),
     case_but(Ana, Say("> ask: what is broken?"),   When::Open, UNCLEAR, IN_THREAD),
     case_but(Ana, Say("> delegate: ben"),          When::Open, UNCLEAR, IN_THREAD),
@@ -284,6 +298,7 @@ const TABLE: &[Case] = &[
     // In somebody's name.
     case_but(Ana,  Approve, When::Forged, NOT_FORGED, FORGED_BUT),
     case_but(Ana,  LESS,    When::Forged, NOT_FORGED, FORGED_BUT),
+    case_but(Ana,  WHILE,   When::Forged, NOT_FORGED, FORGED_BUT),
     case_but(Ana,  WHY,     When::Forged, NOT_FORGED, FORGED_BUT),
     case_but(Cara, NOTHING, When::Forged, then(None, &["refused cara?: Unverified"], CardThen::NoLastWord, &[(Cara, "came in your name")]), FORGED_BUT),
     case_but(Ana,  WHAT,    When::Forged, NOT_FORGED, FORGED_BUT),
@@ -359,7 +374,7 @@ async fn every_decision_on_two_channels_at_once(kind: Kind) {
 /// A gateway whose policy bars whoever asked; its agents may be changed first. There is an order for each row.
 pub(crate) async fn gateway(kind: Kind, people: &People, change: impl FnOnce(&Path)) -> (Front, TempDir) {
     let (folder, agents) = copied_agents();
-    let rule = ASKS.replace(" }", ", requester_may_approve = false }");
+    let rule = ASKS.replace(" }", ", requester_may_approve = false, remember = { for = \"8h\" } }");
     replace(&agents.join("support/agent.toml"), ASKS, &rule);
     let orders = agents.join("support/orders.csv");
     let known = std::fs::read_to_string(&orders).unwrap();
@@ -603,6 +618,7 @@ fn done_by_people(front: &Front, event: &Event) -> Option<String> {
             let who = front.whose(&answer.by);
             Some(match &answer.decision {
                 Decision::Approve => format!("{who} approved"),
+                Decision::ApproveAlike { .. } => format!("{who} approved for a while"),
                 Decision::ApproveEdited { args, .. } => {
                     format!("{who} approved {{amount: {}}}", args["amount"])
                 }

@@ -213,7 +213,7 @@ async fn over(
 
 /// Whether the request is done, nobody is asked any more, nothing holds for further calls, and nothing happened since.
 fn is_over(thread: &Thread, before: Timestamp) -> bool {
-    matches!(thread.phase(), Phase::Finished | Phase::Cancelled | Phase::Empty)
+    matches!(thread.phase(), Phase::Finished | Phase::Cancelled)
         && thread.open_questions().next().is_none()
         && grants(thread, before).is_empty()
         && thread.records().last().is_some_and(|last| last.at < before)

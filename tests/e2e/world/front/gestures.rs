@@ -32,6 +32,10 @@ pub(crate) enum Gesture {
     Approve,
     /// Approve with this argument (first) as it is written (second).
     Change(&'static str, &'static str),
+    /// Approve, and calls like it for so long.
+    For(&'static str),
+    /// Approve the one of several calls that reads like this, and none of the others.
+    Only(&'static str),
     /// With a comment.
     Reject(&'static str),
     /// The second of the answers to choose from, which reads like this.
@@ -61,6 +65,8 @@ impl Gesture {
         match self {
             Self::Approve => "approve".to_owned(),
             Self::Change(name, value) => format!("approve\n{name}: {value}"),
+            Self::For(span) => format!("approve\nfor: {span}"),
+            Self::Only(call) => format!("approve: {call}"),
             Self::Reject(why) => format!("reject: {why}"),
             Self::Second(words) | Self::Say(words) => words.to_owned(),
             Self::AskBack(what) => format!("ask: {what}"),
@@ -83,6 +89,8 @@ impl Gesture {
         let more = |what, text| Some(("more", vec![("what", what), ("text", text)]));
         match self {
             Self::Change(name, value) => Some(("edit", vec![(name, value)])),
+            Self::For(span) => Some(("alike", vec![("for", span)])),
+            Self::Only(call) => Some(("some", vec![("approve", call)])),
             Self::Reject(why) => Some(("reject", vec![("comment", why)])),
             Self::AskBack(what) => more("Ask the agent something", what),
             Self::Delegate(whom) => more("Ask somebody else, too", whom),
