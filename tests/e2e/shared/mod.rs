@@ -18,11 +18,12 @@ use office::{GATEWAYS, Office};
 
 use crate::world::SOON;
 
-/// How long a gateway is waited for before another goes on with what it was doing.
-const LEASE: &str = "2s";
+/// How long a gateway is waited for before another goes on with what it was doing: longer than a busy machine stands still, for what is
+/// begun three times, or stepped ten times, without an end is given up, as it should be.
+const LEASE: &str = "6s";
 
 /// Longer than that.
-const LONGER_THAN_A_LEASE: Duration = Duration::from_millis(3_500);
+const LONGER_THAN_A_LEASE: Duration = Duration::from_millis(7_500);
 
 /// What is left to a Redis that gets full, in bytes: some events.
 const ROOM: u64 = 16 * 1024;
