@@ -337,7 +337,7 @@ impl Hearing<'_> {
             Verdict::Ask => {}
         }
         let terms = &judgement.terms;
-        let approvers = if judgement.approvers.is_empty() { &spec.approvers } else { &judgement.approvers };
+        let approvers = judgement.approvers(spec);
         // Whoever was asked later may do so where that call would have been escalated to them, too.
         let later = terms.ladder.iter().flat_map(|rung| &rung.approvers);
         let later = later.filter(|name| self.thread.added(id).contains(name));

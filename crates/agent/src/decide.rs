@@ -127,13 +127,8 @@ struct Format {
     form: Option<Box<Form>>,
 }
 
-/// One of several calls, and what is to become of it.
-struct Wanted<'a> {
-    id: CallId,
-    tool: &'a str,
-    args: &'a Value,
-    then: Then,
-}
+/// A call that an agent wants: its name, the tool, the arguments.
+type Wanted<'a> = (CallId, &'a str, &'a Value);
 
 /// What is to become of a call.
 enum Then {
@@ -347,10 +342,14 @@ impl Desk<'_> {
     /// What becomes of calls that are wanted: what is forbidden fails, what may run does, one after the other, and the rest is asked
     /// about: on one card what is asked of the same people on the same terms.
     fn plan(&self) -> Step {
-        let wanted: Vec<Wanted<'_>> = self.thread.planned().iter().map(|id| self.wanted(*id)).collect();
-        let refused = wanted.iter().filter_map(|one| match &one.then {
+        let calls = self.thread.planned().iter().filter_map(|id| {
+            let call = self.thread.call(*id)?;
+            Some(((*id, call.tool, call.args), self.judged(call.tool, call.args)))
+        });
+        let calls: Vec<(Wanted<'_>, Then)> = calls.collect();
+        let refused = calls.iter().filter_map(|((call, ..), then)| match then {
             Then::Refuse(fault) => Some(Event::Acted(Acted {
-                call: one.id,
+                call: *call,
                 outcome: Outcome::Failed(fault.clone()),
                 ms: 0,
                 files: Vec::new(),
@@ -361,21 +360,21 @@ impl Desk<'_> {
         if !refused.is_empty() {
             return Step::Record(refused);
         }
-        for one in &wanted {
-            if let Then::Run(grant) = one.then {
-                let (tool, args) = (one.tool.to_owned(), one.args.clone());
-                return Step::Act(Call { id: one.id, tool, hash: hash_of(&args), args, grant });
+        for ((id, tool, args), then) in &calls {
+            if let Then::Run(grant) = then {
+                let (tool, args) = ((*tool).to_owned(), (*args).clone());
+                return Step::Act(Call { id: *id, tool, hash: hash_of(&args), args, grant: *grant });
             }
         }
         // What leaves the house is asked about by itself.
-        let mut groups: Vec<(bool, Judgement, Vec<&Wanted<'_>>)> = Vec::new();
-        for one in &wanted {
-            let Then::Ask(judgement) = &one.then else { continue };
-            let asked = Judgement { because: String::new(), ..judgement.clone() };
-            let alone = self.agent.spec().tools.get(one.tool).is_some_and(|tool| tool.outward);
+        let mut groups: Vec<(bool, Judgement, Vec<Wanted<'_>>)> = Vec::new();
+        for (call, then) in calls {
+            let Then::Ask(judgement) = then else { continue };
+            let asked = Judgement { because: String::new(), ..judgement };
+            let alone = self.agent.spec().tools.get(call.1).is_some_and(|tool| tool.outward);
             match groups.iter_mut().find(|(one, group, _)| !alone && !one && *group == asked) {
-                Some((_, _, calls)) => calls.push(one),
-                None => groups.push((alone, asked, vec![one])),
+                Some((_, _, calls)) => calls.push(call),
+                None => groups.push((alone, asked, vec![call])),
             }
         }
         let mut events = Vec::new();
@@ -390,25 +389,38 @@ impl Desk<'_> {
         Step::Record(events)
     }
 
-    /// What is to become of one of several calls.
-    fn wanted(&self, id: CallId) -> Wanted<'_> {
+    fn act(&self, id: CallId, tool: &str, args: &Value) -> Step {
+        let hash = hash_of(args);
+        if self.agent.spec().tools.contains_key(tool)
+            && let Some(why) = self.loops(tool, &hash)
+        {
+            return Step::Record(self.hand_over(&why));
+        }
+        match self.judged(tool, args) {
+            Then::Refuse(fault) => Step::Record(vec![Event::Failed(fault.into())]),
+            Then::Run(grant) => {
+                Step::Act(Call { id, tool: tool.to_owned(), args: args.clone(), hash, grant })
+            }
+            Then::Ask(judgement) => match self.approval(&[(id, tool, args)], &judgement) {
+                Ok(question) => Step::Record(self.asked(
+                    question,
+                    &format!(
+                        "This needs approval ({tool}). I have asked, and will go on when there is an answer."
+                    ),
+                )),
+                Err(why) => Step::Record(self.hand_over(&why)),
+            },
+        }
+    }
+
+    /// What is to become of a call.
+    fn judged(&self, tool: &str, args: &Value) -> Then {
         let refuse = |kind, what: String| Then::Refuse(Fault::new(kind, what));
-        let nothing = &Value::Null;
-        let Some(call) = self.thread.call(id) else {
-            let then = refuse(FaultKind::Internal, "the call is not in the log".to_owned());
-            return Wanted { id, tool: "", args: nothing, then };
-        };
-        let (tool, args) = (call.tool, call.args);
         let Some(spec) = self.agent.spec().tools.get(tool) else {
-            return Wanted {
-                id,
-                tool,
-                args,
-                then: refuse(FaultKind::BadCall, format!("there is no tool `{tool}`")),
-            };
+            return refuse(FaultKind::BadCall, format!("there is no tool `{tool}`"));
         };
         let judgement = judge(self.directory, spec, args);
-        let then = match judgement.verdict {
+        match judgement.verdict {
             Verdict::Allow => Then::Run(None),
             Verdict::Deny => {
                 refuse(FaultKind::Denied, format!("the policy forbids {tool} here ({})", judgement.because))
@@ -421,36 +433,6 @@ impl Desk<'_> {
                 match covering(known, self.thread, (tool, args), &judgement, self.now) {
                     Some(grant) => Then::Run(Some(grant)),
                     None => Then::Ask(judgement),
-                }
-            }
-        };
-        Wanted { id, tool, args, then }
-    }
-
-    fn act(&self, id: CallId, name: &str, args: &Value) -> Step {
-        let Some(tool) = self.agent.spec().tools.get(name) else {
-            return self.fail(FaultKind::BadCall, format!("there is no tool `{name}`"));
-        };
-        let hash = hash_of(args);
-        if let Some(why) = self.loops(name, &hash) {
-            return Step::Record(self.hand_over(&why));
-        }
-        let judgement = judge(self.directory, tool, args);
-        let run = |grant| {
-            Step::Act(Call { id, tool: name.to_owned(), args: args.clone(), hash: hash.clone(), grant })
-        };
-        match judgement.verdict {
-            Verdict::Allow => run(None),
-            Verdict::Deny => self
-                .fail(FaultKind::Denied, format!("the policy forbids {name} here ({})", judgement.because)),
-            Verdict::Ask if self.was_denied(name, &hash) => {
-                self.fail(FaultKind::Denied, format!("a human denied this very {name} a moment ago"))
-            }
-            Verdict::Ask => {
-                let known = (self.agent, self.directory);
-                match covering(known, self.thread, (name, args), &judgement, self.now) {
-                    Some(grant) => run(Some(grant)),
-                    None => self.ask_approval(id, name, args, &judgement),
                 }
             }
         }
@@ -480,40 +462,27 @@ impl Desk<'_> {
         }
     }
 
-    fn ask_approval(&self, id: CallId, tool: &str, args: &Value, judgement: &Judgement) -> Step {
-        let wanted = Wanted { id, tool, args, then: Then::Run(None) };
-        match self.approval(&[&wanted], judgement) {
-            Ok(question) => Step::Record(self.asked(
-                question,
-                &format!(
-                    "This needs approval ({tool}). I have asked, and will go on when there is an answer."
-                ),
-            )),
-            Err(why) => Step::Record(self.hand_over(&why)),
-        }
-    }
-
     /// The question for permission to run calls that are judged alike.
     ///
     /// # Errors
     /// There is nobody to ask; a sentence to whoever takes over.
-    fn approval(&self, calls: &[&Wanted<'_>], judgement: &Judgement) -> Result<Question, String> {
+    fn approval(&self, calls: &[Wanted<'_>], judgement: &Judgement) -> Result<Question, String> {
         let spec = self.agent.spec();
-        let approvers = if judgement.approvers.is_empty() { &spec.approvers } else { &judgement.approvers };
+        let approvers = judgement.approvers(spec);
         let desk = judgement.desk.as_deref().unwrap_or(&spec.desk);
         let terms = judgement.terms.clone();
         let asked = self.where_to_ask(approvers, desk, &terms);
-        let tool = calls.first().map_or("it", |call| call.tool);
+        let tool = calls.first().map_or("it", |(_, tool, _)| tool);
         if asked.is_empty() || !self.can_be_approved(approvers, &terms) {
             return Err(format!("{tool} needs an approval, but there is nobody to ask"));
         }
         let who = self.thread.requester().map_or("Somebody", |person| person.name.as_str());
         let text = format!("{who} asked: {}", self.request());
-        let call = |one: &&Wanted<'_>| AskedCall {
-            call: one.id,
-            tool: one.tool.to_owned(),
-            args: one.args.clone(),
-            hash: hash_of(one.args),
+        let call = |(call, tool, args): &Wanted<'_>| AskedCall {
+            call: *call,
+            tool: (*tool).to_owned(),
+            args: (*args).clone(),
+            hash: hash_of(args),
         };
         let mut calls: Vec<AskedCall> = calls.iter().map(call).collect();
         let kind = match calls.as_slice() {
@@ -523,7 +492,7 @@ impl Desk<'_> {
             }
             _ => QuestionKind::Approvals { calls },
         };
-        let audience = Audience { requester: false, members: approvers.clone() };
+        let audience = Audience { requester: false, members: approvers.to_vec() };
         let deadline = judgement.deadline.unwrap_or(spec.approval_deadline).0;
         Ok(Question { terms, ..self.question(kind, text, Vec::new(), audience, asked, deadline) })
     }

@@ -6,16 +6,17 @@
 
 use std::collections::BTreeSet;
 
-use channel::Timestamp;
+use channel::{Person, Timestamp};
 use serde_json::Value;
 
 use crate::{
     agent::Agent,
+    answer::may_answer,
     directory::{Directory, is_same},
     event::{Answer, Decision, Event, Question, QuestionKind},
     id::QuestionId,
     policy::Judgement,
-    terms::{Like, Met, Remember, Vote, list},
+    terms::{Like, Remember, list},
     thread::Thread,
 };
 
@@ -62,28 +63,20 @@ pub(crate) fn covering(
     judgement: &Judgement,
     now: Timestamp,
 ) -> Option<QuestionId> {
-    let approvers =
-        if judgement.approvers.is_empty() { &agent.spec().approvers } else { &judgement.approvers };
     let requester = thread.requester()?;
-    let covers =
-        |grant: &Grant<'_>| {
-            let vote = Vote { by: &grant.answer.by, instead_of: grant.answer.instead_of.as_deref() };
-            grant.tool == tool
-                && grant.remember.covers(grant.args, args)
-                && grant.asked.asker == agent.reference()
-                && grant.asked.terms == judgement.terms
-                && grant.asked.audience.members == *approvers
-                && grant.asked.requester.as_ref().is_some_and(|before| {
-                    is_same(before, requester) || directory.same_human(before, requester)
-                })
-                && judgement.terms.quorum.is_met(&allowed(thread, grant), directory, &[vote]) == Met::Yes
-        };
+    let is_theirs = |before: &Person| is_same(before, requester) || directory.same_human(before, requester);
+    let covers = |grant: &Grant<'_>| {
+        let Question { asker, terms, audience, requester, .. } = grant.asked;
+        grant.tool == tool
+            && grant.remember.covers(grant.args, args)
+            && *asker == agent.reference()
+            && *terms == judgement.terms
+            && audience.members == judgement.approvers(agent.spec())
+            && requester.as_ref().is_some_and(is_theirs)
+            // Who stood in for somebody may no longer when they are back.
+            && may_answer(directory, thread, grant.question, &grant.answer.by, now)
+    };
     grants(thread, now).into_iter().rev().find(covers).map(|grant| grant.question)
-}
-
-/// Who may give a grant: who was asked, at first or later.
-fn allowed(thread: &Thread, grant: &Grant<'_>) -> Vec<String> {
-    thread.audience(grant.question).members
 }
 
 /// How many calls ran under a grant.

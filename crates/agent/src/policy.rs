@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     directory::Directory,
-    spec::{PolicyRule, Risk, ToolSpec, Verdict},
+    spec::{AgentSpec, PolicyRule, Risk, ToolSpec, Verdict},
     terms::Terms,
 };
 
@@ -25,6 +25,13 @@ pub struct Judgement {
     pub terms: Terms,
     /// Which rule decided.
     pub because: String,
+}
+
+impl Judgement {
+    /// Who may approve: whom the rule names, or else whom the agent does.
+    pub(crate) fn approvers<'a>(&'a self, spec: &'a AgentSpec) -> &'a [String] {
+        if self.approvers.is_empty() { &spec.approvers } else { &self.approvers }
+    }
 }
 
 /// Judges a call. The first rule that fits decides; without one, a tool of high risk is asked about.

@@ -1,7 +1,10 @@
 //! Approvals that hold for a while for calls like the one they were given for.
 
-use agent::{Agent, CallId, Decision, Event, Outcome, Phase, QuestionId, Seq, Step, Why, grants, short_code};
-use channel::{Body, Card, Content, Person};
+use agent::{
+    Agent, CallId, Days, Decision, Event, Member, Outcome, Phase, QuestionId, Seq, Step, Why, grants,
+    short_code,
+};
+use channel::{Body, Card, ChannelName, Content, Person};
 use serde_json::{Value, json};
 
 use crate::{
@@ -134,6 +137,29 @@ fn only_while_who_gave_it_could_give_it() {
         members.retain(|member| member != "ana");
     }
     assert_eq!(runs(&mut gone, pay(80, "cy")), None);
+}
+
+/// Who stood in for somebody gave it in their stead; when they are back it holds no longer.
+#[test]
+fn what_a_stand_in_gave_ends_when_they_stand_in_no_longer() {
+    let mut story = Story::begin(paying(TERMS, ""), user(), "pay 80 to cy");
+    let mail = ChannelName::new("mail");
+    story.directory.members.insert("eli".into(), Member::new([(mail, "eli@corp.example".to_owned())]));
+    let ana_s = story.directory.members.get_mut("ana").unwrap();
+    ana_s.away = Some("2026-05-28/2026-05-28".parse::<Days>().unwrap());
+    ana_s.delegate = Some("eli".into());
+    let (id, call) = story.asks_approval("pay", pay(80, "cy"));
+    let given = says(&mut story, id, proven("mail", "eli@corp.example"), "approve\nfor: 8h");
+    assert!(matches!(given.as_slice(), [Event::Answered(_)]), "{given:#?}");
+    story.started(call, "pay", &pay(80, "cy"));
+    story.acted(call, Outcome::Done(json!("paid")));
+    story.thought(act("pay", pay(70, "cy")));
+    assert!(matches!(story.step(), Step::Act(call) if call.grant == Some(id)));
+    // It began at 20:26 UTC; the next day she is back.
+    story.now = "2026-05-29T00:30:00Z".parse().unwrap();
+    assert_eq!(grants(&story.thread, story.now).len(), 1, "its time is not over");
+    let Step::Record(events) = story.step() else { panic!("{:?}", story.step()) };
+    assert!(matches!(events.first(), Some(Event::Asked(_))), "{events:#?}");
 }
 
 #[test]
