@@ -72,7 +72,9 @@ pub use grant::{Grant, alike, grants, uses};
 pub use id::{CallId, Home, QuestionId, Seq, ThreadId, Version, caused_by, sha256};
 pub use intent::{Intent, WantedCall};
 pub use lenient::Repair;
-pub use link::{CODE_MINUTES, Given, Identity, Linked, Linking, bring, code_as_read, code_from, linking};
+pub use link::{
+    CODE_MINUTES, Given, Identity, Linked, Linking, USED, bring, code_as_read, code_from, linking,
+};
 pub use outgoing::{Press, ending, message_names, outgoing};
 pub use passages::files;
 pub use policy::{Judgement, judge};

@@ -14,6 +14,9 @@ pub(crate) const CODE_LETTERS: usize = 10;
 /// How long a code holds, in minutes.
 pub const CODE_MINUTES: i64 = 10;
 
+/// What whoever brings a code after somebody else is told.
+pub const USED: &str = "This code was used already. Write `link` for another one.";
+
 /// What a message about linking wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Linking {
@@ -114,14 +117,24 @@ impl Identity {
     }
 }
 
-/// What becomes of a code that somebody brought.
+/// What becomes of a code that somebody brought; `used` is what came of it before. Whoever has brought it brings it once more without
+/// harm, also after its time: their message may come again.
 ///
 /// # Errors
 /// Why nothing does; a sentence to them.
-pub fn bring(given: Option<&Given>, by: &Person, now: Timestamp) -> Result<Linked, String> {
+pub fn bring(
+    (given, used): (Option<&Given>, Option<&Linked>),
+    by: &Person,
+    now: Timestamp,
+) -> Result<Linked, String> {
     let Some(second) = Identity::of(by) else {
         return Err(format!("It is not certain that this is you. {}", by.verified.remedy()));
     };
+    match used {
+        Some(linked) if linked.second.is_same(&second) => return Ok(linked.clone()),
+        Some(_) => return Err(USED.to_owned()),
+        None => {}
+    }
     let Some(given) = given else {
         return Err(
             "I know no such code. Write `link` on your other channel, and bring the code that you get there."
@@ -140,17 +153,19 @@ pub fn bring(given: Option<&Given>, by: &Person, now: Timestamp) -> Result<Linke
 }
 
 impl Linked {
-    /// What whoever brought the code is told.
-    pub fn told(&self, directory: &Directory) -> String {
-        let Identity { channel, id, name, .. } = &self.first;
+    /// What each of the two is told: whoever was given the code first. Names are left out, for anybody may call themselves anything.
+    pub fn told(&self, directory: &Directory) -> [String; 2] {
         let known = match self.members(directory) {
             (Some(one), Some(other)) if one == other => format!("You are known as {one} on both already."),
             _ => "It counts as soon as an operator has taken it over: `switchboard members link` shows it to them.".to_owned(),
         };
-        format!(
-            "You have shown that you are also {name} on {channel} ({id}). {known}\n\nIf that is not you, and somebody else gave you this \
-             code, tell an operator now: what they decide there would count as yours."
-        )
+        [&self.second, &self.first].map(|Identity { channel, id, .. }| {
+            format!(
+                "It was shown that you are also `{}` on {channel}. {known}\n\nIf that is not you, tell an operator now: what they decide \
+                 there would count as yours.",
+                id.replace('`', "'")
+            )
+        })
     }
 
     /// The members that the two are, where they are.
@@ -184,8 +199,8 @@ mod tests {
 
     fn given() -> Given {
         Given {
-            to: Identity::of(&person("slack", "T1/U1")).unwrap(),
-            at: Address { channel: ChannelName::new("slack"), place: Place::new("D1") },
+            to: Identity::of(&person("chat", "T1/U1")).unwrap(),
+            at: Address { channel: ChannelName::new("chat"), place: Place::new("D1") },
             message: None,
             until: Timestamp::from_second(600).unwrap(),
         }
@@ -218,22 +233,44 @@ mod tests {
         assert_eq!(code_from(&[31; 64]), None, "what stands for no letter is passed over");
     }
 
+    /// Whatever somebody calls themselves, they put nothing into what the gateway says to others.
+    #[test]
+    fn both_are_told_by_their_ids_and_no_name() {
+        let named = |person: Person| Person { name: "[win](https://evil.test)".into(), ..person };
+        let linked = Linked {
+            first: Identity::of(&named(person("chat", "T1/U1"))).unwrap(),
+            second: Identity::of(&named(person("mail", "a`b@corp.example"))).unwrap(),
+            until: Timestamp::UNIX_EPOCH,
+        };
+        let [first, second] = linked.told(&Directory::default());
+        assert!(
+            first.contains("also `a'b@corp.example` on mail.") && first.contains("tell an operator"),
+            "{first}"
+        );
+        assert!(second.contains("also `T1/U1` on chat."), "{second}");
+        assert!(!format!("{first}{second}").contains("evil"));
+    }
+
     #[test]
     fn a_code_links_a_proven_person_of_another_channel_in_time() {
-        let (given, mail) = (given(), person("email", "ana@corp.example"));
+        let (given, mail) = (given(), person("mail", "ana@corp.example"));
         let at = |second| Timestamp::from_second(second).unwrap();
-        let linked = bring(Some(&given), &mail, at(599)).unwrap();
+        let linked = bring((Some(&given), None), &mail, at(599)).unwrap();
         assert_eq!((linked.first.id.as_str(), linked.second.id.as_str()), ("T1/U1", "ana@corp.example"));
         let claimed =
             Person { verified: Verified::Claimed { why: "no dkim".into(), remedy: None }, ..mail.clone() };
         for (given, by, second, words) in [
             (Some(&given), &mail, 600, "are over"),
             (None, &mail, 1, "no such code"),
-            (Some(&given), &person("slack", "T1/U2"), 1, "this very channel"),
+            (Some(&given), &person("chat", "T1/U2"), 1, "this very channel"),
             (Some(&given), &claimed, 1, "not certain"),
         ] {
-            let why = bring(given, by, at(second)).unwrap_err();
+            let why = bring((given, None), by, at(second)).unwrap_err();
             assert!(why.contains(words), "{words}: {why}");
         }
+        // Once it was brought it is theirs who brought it, for good, and nobody else's.
+        assert_eq!(bring((Some(&given), Some(&linked)), &mail, at(6_000)), Ok(linked.clone()));
+        let other = person("mail", "eve@corp.example");
+        assert_eq!(bring((Some(&given), Some(&linked)), &other, at(1)), Err(USED.to_owned()));
     }
 }

@@ -2,6 +2,7 @@
 
 use agent::{Directory, Identity, Linked};
 use clap::Subcommand;
+use serde_json::Value;
 
 /// Look at the humans.
 #[derive(Debug, Subcommand)]
@@ -24,11 +25,13 @@ fn one(linked: &Linked, directory: &Directory) -> String {
     let Linked { first, second, until } = linked;
     let who = |identity: &Identity| {
         format!(
-            "{} on {}, whose name was {:?} (known by {})",
+            "{:?} on {}, whose name was {:?} (known by {:?})",
             identity.id, identity.channel, identity.name, identity.by
         )
     };
-    let line = |identity: &Identity| format!("    {} = {:?}\n", identity.channel, identity.id);
+    // Every text as JSON writes it is one to TOML, too.
+    let line =
+        |identity: &Identity| format!("    {} = {}\n", identity.channel, Value::from(identity.id.as_str()));
     let remedy = match linked.members(directory) {
         (Some(one), Some(other)) if one == other => format!("  They are {one} already.\n"),
         (Some(one), Some(other)) => {

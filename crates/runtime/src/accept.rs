@@ -172,15 +172,12 @@ impl Board {
         inbound: &Inbound,
         files: Vec<HeardFile>,
     ) -> Result<Option<Accepted>, store::Error> {
+        if let Some(accepted) = self.link(inbound).await? {
+            return Ok(Some(accepted));
+        }
         let Found { mut thread, about, begins, rivals } = self.thread_of(channel, inbound).await?;
         if about.is_none() && matches!(inbound.body, Body::Press { .. }) {
             return Ok(None);
-        }
-        if about.is_none()
-            && begins.is_none()
-            && let Some(accepted) = self.link(&mut thread, inbound).await?
-        {
-            return Ok(Some(accepted));
         }
         let revises = matches!(inbound.body, Body::Edited { .. } | Body::Deleted);
         if thread.version().0 == 0 && (revises || inbound.addressed == Addressed::Thread) {
@@ -284,23 +281,28 @@ impl Board {
             return Ok(found);
         }
         let home = Home::of(&inbound.at);
-        let Some(latest) = self.store.latest(&home).await? else {
-            return Ok(Found::of(Thread::new(ThreadId::new(&home, 1))));
-        };
-        let next = ThreadId::new(&home, latest.generation().saturating_add(1));
-        // Of one that was retired nothing is left but its name, which never comes again.
-        let is_there = |thread: &Thread| thread.version().0 > 0 && !self.is_over(thread);
-        let Some(thread) = self.readable(&latest).await?.filter(is_there) else {
-            return Ok(Found::of(Thread::new(next)));
-        };
+        let thread = self.spoken_in(&home).await?;
         if self.is_long(&thread) && matches!(inbound.body, Body::Text { .. }) {
             let now = self.clock.now();
             let begins = snapshot(&thread, now);
+            let next = ThreadId::new(&home, thread.id().generation().saturating_add(1));
             let thread = Thread::fold(next, [Record::new(now, begins.clone())]);
             return Ok(Found { begins: Some(begins), ..Found::of(thread) });
         }
         let about = named.filter(|(id, _)| id == thread.id()).map(|(_, about)| about);
         Ok(Found { about, ..Found::of(thread) })
+    }
+
+    /// The thread that what is said at a home belongs to: the latest there, or the next where that is over, is gone, or cannot be read.
+    pub(crate) async fn spoken_in(&self, home: &Home) -> Result<Thread, store::Error> {
+        let Some(latest) = self.store.latest(home).await? else {
+            return Ok(Thread::new(ThreadId::new(home, 1)));
+        };
+        // Of one that was retired nothing is left but its name, which never comes again.
+        let is_there = |thread: &Thread| thread.version().0 > 0 && !self.is_over(thread);
+        let thread = self.readable(&latest).await?.filter(is_there);
+        let next = || Thread::new(ThreadId::new(home, latest.generation().saturating_add(1)));
+        Ok(thread.unwrap_or_else(next))
     }
 
     /// The question of any conversation that was asked at this place and that words mean which name none: by its code, or, where
@@ -353,7 +355,7 @@ impl Board {
     }
 
     /// The thread that an inbound names, by a ticket or as a reply to a message of ours, and the question in it.
-    async fn named(
+    pub(crate) async fn named(
         &self,
         channel: &ChannelName,
         inbound: &Inbound,

@@ -1,11 +1,12 @@
 //! Linking identities: codes that are given and brought, kept beside the logs.
 //!
 //! A code stands in the log of the place where it was given, as the gateway's words; whoever can read that log finds a code that holds for
-//! ten minutes, for one who is proven on another channel, and links nothing by itself. What is kept is its hash.
+//! ten minutes, for one who is proven on another channel, and links nothing by itself. What is kept is its hash. Nobody is kept from
+//! trying: there are far more codes than messages, and each costs no more than any message does.
 
 use agent::{
-    Author, Event, Given, Identity, Linked, Linking, Reply, Thread, bring, code_as_read, code_from, linking,
-    sha256,
+    Author, Event, Given, Home, Identity, Linked, Linking, Reply, USED, bring, code_as_read, code_from,
+    linking, sha256,
 };
 use channel::{Accepted, Addressed, Body, Inbound};
 use jiff::SignedDuration;
@@ -22,18 +23,22 @@ const WRITE_DIRECTLY: &str =
     "Please write that to me where nobody else reads along: in a direct message, on the page, or by mail.";
 
 impl Board {
-    /// Takes a message that is about linking, so that no agent sees it; nothing where it is about something else.
-    pub(crate) async fn link(
-        &self,
-        thread: &mut Thread,
-        inbound: &Inbound,
-    ) -> Result<Option<Accepted>, store::Error> {
+    /// Takes a message that is about linking, so that no agent sees it; nothing where it is about something else. It is answered in the
+    /// latest thread at its place, however long that is, and whatever the message replies to.
+    pub(crate) async fn link(&self, inbound: &Inbound) -> Result<Option<Accepted>, store::Error> {
         let Body::Text { text, .. } = &inbound.body else { return Ok(None) };
-        let Some(wanted) = linking(text).filter(|_| inbound.addressed != Addressed::Overheard) else {
-            return Ok(None);
+        let Some(wanted) = linking(text) else { return Ok(None) };
+        let mut thread = self.spoken_in(&Home::of(&inbound.at)).await?;
+        let is_ours = match inbound.addressed {
+            Addressed::Direct | Addressed::Mention => true,
+            Addressed::Thread => thread.version().0 > 0,
+            Addressed::Overheard => false,
         };
         // The one word may be an answer, where somebody was asked something.
-        if wanted == Linking::Begin && thread.open_questions().next().is_some() {
+        let may_answer = wanted == Linking::Begin
+            && (thread.open_questions().next().is_some()
+                || self.named(&inbound.at.channel, inbound).await?.is_some_and(|(_, about)| about.is_some()));
+        if !is_ours || may_answer {
             return Ok(None);
         }
         let reply = |text: String| Reply {
@@ -50,16 +55,15 @@ impl Board {
             Linking::Begin => vec![reply(self.give_code(inbound).await?)],
             Linking::Code(code) => match self.brought(&code, inbound).await? {
                 Ok((given, linked)) => {
-                    let Identity { channel, id, name, .. } = &linked.second;
-                    let text = format!("The code was brought: you are also {name} on {channel} ({id}).");
-                    let told = Reply { to: given.at, in_reply_to: given.message, ..reply(text) };
-                    vec![reply(linked.told(&self.directory)), told]
+                    let [first, second] = linked.told(&self.directory);
+                    let told = Reply { to: given.at, in_reply_to: given.message, ..reply(first) };
+                    vec![reply(second), told]
                 }
                 Err(why) => vec![reply(why)],
             },
         };
         let with = With { expect: Some(thread.version()), keys: inbound.keys.clone(), ..With::default() };
-        self.write(thread, replies.into_iter().map(Event::Said).collect(), with).await?;
+        self.write(&mut thread, replies.into_iter().map(Event::Said).collect(), with).await?;
         Ok(Some(Accepted::New))
     }
 
@@ -89,17 +93,20 @@ impl Board {
         inbound: &Inbound,
     ) -> Result<Result<(Given, Linked), String>, store::Error> {
         let hash = sha256(code.as_bytes());
-        let given = self.store.get(&format!("{GIVEN}{hash}")).await?;
-        let given: Option<Given> = given.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let linked = match bring(given.as_ref(), &inbound.from, self.clock.now()) {
+        let (given_as, linked_as) = (format!("{GIVEN}{hash}"), format!("{LINKED}{hash}"));
+        let given: Option<Given> = self.kept(&given_as).await?;
+        let used: Option<Linked> = self.kept(&linked_as).await?;
+        let linked = match bring((given.as_ref(), used.as_ref()), &inbound.from, self.clock.now()) {
             Ok(linked) => linked,
             Err(why) => return Ok(Err(why)),
         };
-        let first = self.store.put_once(&format!("{LINKED}{hash}"), &json(&linked)).await?;
-        Ok(match given.filter(|_| first) {
-            Some(given) => Ok((given, linked)),
-            None => Err("This code was used already. Write `link` for another one.".to_owned()),
-        })
+        let first = self.store.put_once(&linked_as, &json(&linked)).await?;
+        Ok(given.filter(|_| first).map(|given| (given, linked)).ok_or_else(|| USED.to_owned()))
+    }
+
+    /// A kept value, where there is one that can be read.
+    async fn kept<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<T>, store::Error> {
+        Ok(self.store.get(name).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
     /// All that was linked, the latest last.
@@ -112,8 +119,7 @@ impl Board {
         loop {
             let page = self.store.values(&from).await?;
             for name in page.items.iter().filter(|name| name.starts_with(LINKED)) {
-                let bytes = self.store.get(name).await?;
-                linked.extend(bytes.and_then(|bytes| serde_json::from_slice::<Linked>(&bytes).ok()));
+                linked.extend(self.kept::<Linked>(name).await?);
             }
             match page.next {
                 Some(next) => from = next,

@@ -8,6 +8,7 @@ mod alone;
 mod audit;
 mod deliver;
 mod grave;
+mod link;
 mod long;
 mod rebuild;
 mod retire;
