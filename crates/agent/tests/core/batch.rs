@@ -1,8 +1,8 @@
 //! Several calls at once: what may run does, what needs approval is asked about on one card, and each call is decided by itself.
 
 use agent::{
-    CallId, Decision, Event, FaultKind, Intent, Outcome, Phase, QuestionId, QuestionKind, Step, WantedCall,
-    Why,
+    CallId, Decision, Edit, Event, FaultKind, Intent, Outcome, Phase, QuestionId, QuestionKind, Step,
+    WantedCall, Why,
 };
 use channel::{Body, Card, CardState, Content, Person};
 use serde_json::{Value, json};
@@ -252,6 +252,19 @@ fn a_stop_stops_what_has_not_begun() {
     story.acted(running.id, Outcome::Done(json!("ok")));
     assert_eq!(story.phase(), Phase::Cancelled);
     assert_eq!(runs(&mut story), Vec::<String>::new());
+}
+
+/// Whoever changes their words while one of several runs has the others decided anew.
+#[test]
+fn other_words_undo_what_has_not_begun() {
+    let mut story = wants(vec![call("poke", json!({})), deploy("v1"), deploy("v2")]);
+    let Step::Act(running) = story.step() else { panic!() };
+    story.started(running.id, &running.tool, &running.args);
+    let message =
+        story.thread.request().and_then(|heard| heard.message.clone()).expect("a message with a name");
+    story.write(Event::Edited(Edit { message, by: user(), text: "only poke it".into(), original: None }));
+    story.acted(running.id, Outcome::Done(json!("ok")));
+    assert_eq!(story.step(), Step::Think);
 }
 
 #[test]

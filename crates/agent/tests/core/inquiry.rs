@@ -4,11 +4,23 @@ use agent::{
     AskedAgain, AskedAt, Because, Days, Decision, Deferring, Event, Hours, Member, Otherwise, Phase,
     QuestionId, Step, Why, render, short_code,
 };
-use channel::{ChannelName, Inbound, Person, Place};
+use channel::{Capabilities, ChannelName, Inbound, Person, Place};
 use serde_json::json;
 
 use crate::support::{
     NATIVE, Story, act, asked, finish, home, inbound, place, proven, said, say, text, user,
+};
+
+/// A channel with words, and nothing else.
+const NOTHING: Capabilities = Capabilities {
+    buttons: false,
+    forms: false,
+    amends: false,
+    private: false,
+    files: true,
+    text_len_max: None,
+    correlation: NATIVE,
+    one_reader: false,
 };
 
 /// An agent whose `refund` is asked about on these terms, in TOML.
@@ -598,16 +610,7 @@ fn handed_over() -> (Story, QuestionId) {
 
 /// Where the last event is told, and how.
 fn sent(story: &Story) -> Vec<(String, String)> {
-    let can = channel::Capabilities {
-        buttons: true,
-        forms: true,
-        amends: true,
-        private: true,
-        files: true,
-        text_len_max: None,
-        correlation: NATIVE,
-        one_reader: false,
-    };
+    let can = Capabilities { buttons: true, forms: true, amends: true, private: true, ..NOTHING };
     let tickets = agent::Tickets::new([7; 32]);
     let press =
         agent::Press { tickets: &tickets, capabilities: &|_| Some(can), secrets: &|_| Some(Vec::new()) };
@@ -893,19 +896,9 @@ fn each_word_on_a_card_is_understood() {
 
 /// The choices of a card on a channel without forms.
 fn choices(story: &Story, id: QuestionId) -> Vec<channel::Choice> {
-    let can = channel::Capabilities {
-        buttons: false,
-        forms: false,
-        amends: false,
-        private: false,
-        files: true,
-        text_len_max: None,
-        correlation: NATIVE,
-        one_reader: false,
-    };
     let tickets = agent::Tickets::new([7; 32]);
     let press =
-        agent::Press { tickets: &tickets, capabilities: &|_| Some(can), secrets: &|_| Some(Vec::new()) };
+        agent::Press { tickets: &tickets, capabilities: &|_| Some(NOTHING), secrets: &|_| Some(Vec::new()) };
     match agent::outgoing(&story.thread, id.0, &press).remove(0).content {
         channel::Content::Card(card) => card.choices,
         channel::Content::Text(text) => panic!("no card: {text:?}"),
