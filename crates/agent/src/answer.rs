@@ -228,7 +228,7 @@ impl Hearing<'_> {
         if let QuestionKind::Approvals { calls } = &question.kind
             && let Some(read) = form::lines(grammar::without_closing(text), &[SOME_WHICH, SOME_WHY], true)
         {
-            let read = read.and_then(|values| some(calls, question, &values));
+            let read = read.and_then(|values| some(calls, &values));
             return Some(read.map_or_else(Reading::Unfit, Reading::Clear));
         }
         let takes_files = matches!(question.kind, QuestionKind::Question | QuestionKind::HandOver);
@@ -277,7 +277,7 @@ impl Hearing<'_> {
             (EDIT, _) => self.revised_call(asked, values),
             (SOME, _) => {
                 let QuestionKind::Approvals { calls } = &question.kind else { return None };
-                Some(some(calls, question, values).map_or_else(Reading::Unfit, Reading::Clear))
+                Some(some(calls, values).map_or_else(Reading::Unfit, Reading::Clear))
             }
             (ALIKE, _) => alike(question, values.get(ALIKE_FOR).map_or("", String::as_str), self.now),
             (FILL, Some(form)) => {
@@ -595,11 +595,7 @@ impl Hearing<'_> {
 ///
 /// # Errors
 /// A sentence to whoever said it.
-fn some(
-    calls: &[AskedCall],
-    question: &Question,
-    values: &BTreeMap<String, String>,
-) -> Result<Decision, String> {
+fn some(calls: &[AskedCall], values: &BTreeMap<String, String>) -> Result<Decision, String> {
     let labels: Vec<String> = calls.iter().enumerate().map(|(place, call)| call.label(place)).collect();
     let which = values.get(SOME_WHICH).map_or("", String::as_str);
     let places = form::some_of(&labels, which)
@@ -608,10 +604,6 @@ fn some(
     match places.len() {
         0 => Err("it does not say which of them may run; `reject` if none may".to_owned()),
         chosen if chosen == calls.len() => Ok(Decision::Approve),
-        _ if question.terms.quorum != Quorum::default() => {
-            Err("several people must approve this, each of them all of it; reject it and say what may run"
-                .to_owned())
-        }
         _ => Ok(Decision::ApproveSome { places: places.into_iter().collect(), comment: why }),
     }
 }

@@ -254,6 +254,25 @@ fn a_stop_stops_what_has_not_begun() {
     assert_eq!(runs(&mut story), Vec::<String>::new());
 }
 
+/// What would be stopped alone is stopped among others, too: what goes round in circles, and what a human has just denied.
+#[test]
+fn company_gets_no_call_past_what_stops_it() {
+    let mut story = Story::begin(crate::support::agent(&["ask_at = 'desk'"]), user(), "do it all");
+    for _ in 0..2 {
+        story.ran("poke", json!({}), Outcome::Done(json!("ok")));
+    }
+    let events = story.wants(Intent::ActAll { calls: vec![deploy("v1"), call("poke", json!({}))] });
+    assert!(matches!(events.first(), Some(Event::HandedOver { .. })), "{events:#?}");
+
+    let mut story = wants(vec![deploy("v1"), deploy("v2")]);
+    let id = story.open();
+    says(&mut story, id, ana(), "approve: 2");
+    runs(&mut story);
+    story.thought(Intent::ActAll { calls: vec![deploy("v1"), call("poke", json!({}))] });
+    assert_eq!(runs(&mut story), ["poke "]);
+    assert!(story.thread.open_questions().next().is_none(), "nobody is asked again");
+}
+
 /// Whoever changes their words while one of several runs has the others decided anew.
 #[test]
 fn other_words_undo_what_has_not_begun() {
